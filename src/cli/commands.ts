@@ -1,0 +1,61 @@
+// The list of commands, and `nandu help`.
+
+import { didYouMean } from "../config/names.ts";
+import { VERSION } from "../version.ts";
+import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { relayCommand } from "./relay.ts";
+
+const helpCommand: Command = {
+  name: "help",
+  summary: "this list, or the help of one command",
+  usage: "Usage: nandu help [command]\n",
+  run: (args) => {
+    const [name] = parseFlags(args, [], []).positionals;
+    process.stdout.write(name === undefined ? overview() : commandOf(name).usage);
+    return EXIT_OK;
+  },
+};
+
+const versionCommand: Command = {
+  name: "version",
+  summary: "print the version",
+  usage: "Usage: nandu version\n",
+  run: () => {
+    process.stdout.write(`${VERSION}\n`);
+    return EXIT_OK;
+  },
+};
+
+const COMMANDS: readonly Command[] = [relayCommand, versionCommand, helpCommand];
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map((command) => command.name.length));
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return `nandu ${VERSION}, a Nostr relay
+
+Usage: nandu <command> [options]
+
+${lines.join("\n")}
+
+\`nandu help <command>\` tells more of one.
+`;
+}
+
+function commandOf(name: string): Command {
+  const command = COMMANDS.find((one) => one.name === name);
+  if (command !== undefined) return command;
+  const names = COMMANDS.map((one) => one.name);
+  throw new UsageError(`unknown command ${name}${didYouMean(name, names)}`);
+}
+
+/** The command to run and its arguments; an unknown one runs as a `help` that fails. */
+export function findCommand(
+  name: string | undefined,
+  args: readonly string[],
+): [Command, readonly string[]] {
+  if (name === undefined) return [helpCommand, []];
+  if (name === "--version" || name === "-v") return [versionCommand, []];
+  if (name === "--help" || name === "-h") return [helpCommand, []];
+  const command = COMMANDS.find((one) => one.name === name);
+  return command === undefined ? [helpCommand, [name]] : [command, args];
+}

@@ -1,0 +1,174 @@
+// The one table of options: the file, the environment, the flags, the generated documentation and
+// the type Settings all follow from it. Pure and constant; belongs to no thread.
+// A name is its dotted path in the file: lower case, words joined by "_", unit last. Sizes and
+// durations are plain integers in the unit stated. Options that aren't marked reloadable take
+// effect when the process starts.
+
+import { choice, integer, list, string } from "./option.ts";
+import type { OptionTable, ValueOf } from "./option.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const DAY_S = 86_400;
+/** Far enough to mean "any", near enough that a sum with the clock stays a safe integer. */
+const CENTURY_S = 36_525 * DAY_S;
+
+export const OPTIONS = {
+  data_dir: string({ default: "./data", form: "filled" })`
+    The folder of the database, created if it does not exist. A relative path starts from the
+    working directory.`,
+  "log.level": choice({
+    default: "info",
+    choices: ["debug", "info", "warn", "error"],
+    reloadable: true,
+  })`
+    The least important messages that are still logged.`,
+
+  "relay.host": string({ default: "127.0.0.1", form: "filled" })`
+    The address to listen on. 0.0.0.0 means every IPv4 address of the machine, :: every IPv6 one
+    as well.`,
+  "relay.port": integer({ default: 7777, min: 0, max: 65_535 })`
+    The TCP port to listen on. 0 takes any free one, which is printed.`,
+  "relay.real_ip_header": string({ default: "", form: "header" })`
+    The lower-case name of the header in which a reverse proxy passes the client's address, such
+    as x-forwarded-for; empty means none. It is believed only when the peer is one of
+    relay.trusted_proxies.`,
+  "relay.trusted_proxies": list({ default: ["127.0.0.1/8", "::1/128"], form: "network" })`
+    The addresses or networks (10.0.0.0/8) of the reverse proxies whose relay.real_ip_header is
+    believed.`,
+  "relay.connections_max": integer({ default: 20_000, min: 1, max: 1_000_000 })`
+    The most connections open at once; further ones are refused. The process needs as many open
+    files.`,
+  "relay.message_bytes_max": integer({ default: MIB, min: KIB, max: 16 * MIB, unit: "bytes" })`
+    The largest message a client may send.`,
+  "relay.subscriptions_max": integer({ default: 200, min: 1, max: 10_000 })`
+    The most subscriptions open at once on a connection.`,
+  "relay.filters_max": integer({ default: 100, min: 1, max: 10_000 })`
+    The most filters in a REQ or a COUNT.`,
+  "relay.filter_values_max": integer({ default: 20_000, min: 1, max: 1_000_000 })`
+    The most values in a REQ: ids, authors, kinds and tag values of all its filters together.`,
+  "relay.connection_filter_values_max": integer({ default: 100_000, min: 1, max: 10_000_000 })`
+    The most values in all open subscriptions of a connection, counted as for
+    relay.filter_values_max.`,
+  "relay.limit_default": integer({ default: 500, min: 1, max: 100_000, unit: "events" })`
+    The limit of a filter that states none. At most relay.limit_max.`,
+  "relay.limit_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`
+    The largest limit of a filter; a larger one is lowered to it.`,
+  "relay.limit_ties_max": integer({ default: 500, min: 0, max: 100_000, unit: "events" })`
+    How many events beyond the limit may be sent so that all events of the last second reached are
+    in one answer, and a client that pages by time misses none.`,
+  "relay.count_max": integer({ default: 1_000_000, min: 0, max: 1_000_000_000, unit: "events" })`
+    The largest count computed; counting stops there. 0 disables COUNT.`,
+  "relay.idle_timeout_s": integer({ default: 120, min: 8, max: 960, unit: "s" })`
+    How long a connection may be silent. A ping is sent shortly before, and a peer that does not
+    answer it is dropped.`,
+  "relay.outbound_bytes_max": integer({ default: 16 * MIB, min: KIB, max: GIB, unit: "bytes" })`
+    A client that leaves this much unread is disconnected. At least relay.message_bytes_max.`,
+  "relay.inflight_messages_max": integer({ default: 256, min: 1, max: 65_536 })`
+    The most messages of a connection received and not yet answered; beyond it, reading from the
+    connection pauses.`,
+  "relay.inflight_bytes_max": integer({ default: 4 * MIB, min: KIB, max: GIB, unit: "bytes" })`
+    The most bytes of a connection received and not yet answered; beyond it, reading from the
+    connection pauses. At least relay.message_bytes_max.`,
+  "relay.scan_bytes_max": integer({ default: 256 * KIB, min: KIB, max: GIB, unit: "bytes" })`
+    The most bytes of stored events under way to one client; beyond it, the scan that feeds the
+    client pauses.`,
+  "relay.query_slice_ms": integer({ default: 10, min: 1, max: 1000, unit: "ms" })`
+    How long one query may run before other queries have their turn.`,
+  "relay.compression": choice({ default: "shared", choices: ["off", "shared", "dedicated"] })`
+    Compression of messages (permessage-deflate). shared uses one compressor for all connections;
+    dedicated gives each its own, which compresses better and costs about 225 KB a connection.`,
+  "relay.compression_bytes_min": integer({ default: KIB, min: 0, max: 16 * MIB, unit: "bytes" })`
+    Messages smaller than this are sent uncompressed.`,
+  "relay.shutdown_deadline_s": integer({ default: 10, min: 0, max: 3600, unit: "s" })`
+    How long work under way may take to finish after SIGTERM or SIGINT before the process exits
+    anyway.`,
+  "relay.drain_deadline_s": integer({ default: 3600, min: 0, max: 30 * DAY_S, unit: "s" })`
+    How long after SIGUSR1, which stops new connections, the open ones may stay before they are
+    closed.`,
+
+  "info.name": string({ default: "nandu" })`
+    The name of the relay, as clients show it (NIP-11).`,
+  "info.description": string({ default: "A nandu relay." })`
+    What the relay is for, in a sentence or a few (NIP-11).`,
+  "info.pubkey": string({ default: "", form: "pubkey" })`
+    The operator's public key as 64 lower-case hex digits, or empty (NIP-11).`,
+  "info.contact": string({ default: "" })`
+    Another way to reach the operator, such as mailto:relay@example.com (NIP-11).`,
+  "info.icon": string({ default: "" })`
+    The address of a square picture for the relay (NIP-11).`,
+  "info.banner": string({ default: "" })`
+    The address of a wide picture for the relay (NIP-11).`,
+  "info.terms_of_service": string({ default: "" })`
+    The address of the terms of service (NIP-11).`,
+  "info.posting_policy": string({ default: "" })`
+    The address of the rules for what may be posted (NIP-11).`,
+  "info.privacy_policy": string({ default: "" })`
+    The address of the privacy policy (NIP-11).`,
+
+  "events.bytes_max": integer({ default: 256 * KIB, min: KIB, max: 16 * MIB, unit: "bytes" })`
+    The largest event accepted, as JSON. At most relay.message_bytes_max.`,
+  "events.tags_max": integer({ default: 5000, min: 0, max: 1_000_000 })`
+    The most tags of an event.`,
+  "events.tag_value_bytes_max": integer({
+    default: 64 * KIB,
+    min: 64,
+    max: 16 * MIB,
+    unit: "bytes",
+  })`
+    The longest single string in a tag of an event.`,
+  "events.content_bytes_max": integer({
+    default: 256 * KIB,
+    min: 0,
+    max: 16 * MIB,
+    unit: "bytes",
+  })`
+    The longest content of an event.`,
+  "events.created_at_ahead_s": integer({ default: 900, min: 0, max: CENTURY_S, unit: "s" })`
+    How far in the future the created_at of an event may lie.`,
+  "events.created_at_behind_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
+    How far in the past the created_at of an event may lie. 0 means any.`,
+
+  "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
+    How durable an accepted event is. full: it survives a power failure; normal: it survives a
+    crash of the process, but a power failure may lose the last ones; off: a power failure may
+    also damage the database.`,
+  "store.cache_bytes": integer({ default: 32 * MIB, min: 0, max: 64 * GIB, unit: "bytes" })`
+    The page cache of the connection that writes to the database, and of each one that reads.`,
+  "store.mmap_bytes": integer({ default: 0, min: 0, max: 1024 * GIB, unit: "bytes" })`
+    How much of the database file is mapped into memory. 0 means none.`,
+  "store.batch_events_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`
+    The most events written in one transaction.`,
+  "store.checkpoint_pages": integer({ default: 4000, min: 1, max: 1_000_000, unit: "pages" })`
+    After how many pages the write-ahead log is copied into the database file.`,
+  "store.expire_interval_s": integer({ default: 5, min: 1, max: DAY_S, unit: "s" })`
+    How often expired events are removed from disk. They are never served once expired.`,
+
+  "threads.ingester": integer({ default: 0, min: 0, max: 64 })`
+    Threads that check incoming messages, ids and signatures. 0 derives it from the number of
+    cores.`,
+  "threads.reader": integer({ default: 0, min: 0, max: 64 })`
+    Threads that answer from stored events. 0 derives it from the number of cores.`,
+  "threads.monitor": integer({ default: 0, min: 0, max: 64 })`
+    Threads that match new events with open subscriptions. 0 derives it from the number of cores.`,
+} as const satisfies OptionTable;
+
+export type OptionName = keyof typeof OPTIONS;
+
+/** Every option with its value, under its dotted name. */
+export type Settings = { readonly [N in OptionName]: ValueOf<(typeof OPTIONS)[N]> };
+
+/** The names in the order of the table, which is also the order of everything generated. */
+export const OPTION_NAMES: readonly OptionName[] = Object.keys(OPTIONS).filter(isOptionName);
+
+export function isOptionName(name: string): name is OptionName {
+  return Object.hasOwn(OPTIONS, name);
+}
+
+/** Every option at its default: what is in force without a file, environment or flags. */
+export function defaultSettings(): Settings {
+  const entries = OPTION_NAMES.map((name) => [name, OPTIONS[name].default] as const);
+  // The table gives each name a default of its own type, which fromEntries can't express.
+  return Object.freeze(Object.fromEntries(entries)) as Settings;
+}

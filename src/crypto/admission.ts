@@ -1,0 +1,101 @@
+// What an event must pass before it may be stored or broadcast, wherever it comes from: shape and
+// bounds, times, id, signature, cheapest first. No database, no clock; one per thread.
+
+import { setting } from "../config/current.ts";
+import {
+  encodeEvent,
+  encodeSignedVerbatim,
+  type EventLimits,
+  expirationOf,
+  type NostrEvent,
+  parseEvent,
+} from "../protocol/event.ts";
+import { decodeHexInto } from "../protocol/hex.ts";
+import { KIND_AUTH } from "../protocol/kind.ts";
+import type { Reason } from "../protocol/reason.ts";
+import { sha256Hex } from "./sha256.ts";
+import type { SignatureBackend } from "./signature.ts";
+
+export interface AdmissionRules extends EventLimits {
+  readonly createdAtAheadSeconds: number;
+  /** 0: as old as it likes. */
+  readonly createdAtBehindSeconds: number;
+}
+
+/** The rules of the options in force. */
+export function admissionRules(): AdmissionRules {
+  return {
+    bytesMax: setting("events.bytes_max"),
+    tagsMax: setting("events.tags_max"),
+    tagValueBytesMax: setting("events.tag_value_bytes_max"),
+    contentBytesMax: setting("events.content_bytes_max"),
+    createdAtAheadSeconds: setting("events.created_at_ahead_s"),
+    createdAtBehindSeconds: setting("events.created_at_behind_s"),
+  };
+}
+
+export interface Admitted {
+  readonly event: NostrEvent;
+  /** The event's JSON, UTF-8. */
+  readonly text: Buffer;
+  /** Unix seconds, 0 = never. */
+  readonly expires: number;
+}
+
+export class Admission {
+  private readonly id = Buffer.alloc(32);
+  private readonly pubkey = Buffer.alloc(32);
+  private readonly sig = Buffer.alloc(64);
+  private readonly backend: SignatureBackend | null;
+
+  /** Without a backend, ids and signatures go unchecked: for sources that were checked before. */
+  constructor(backend: SignatureBackend | null) {
+    this.backend = backend;
+  }
+
+  /** `now` in unix seconds. */
+  admit(value: unknown, rules: AdmissionRules, now: number): Admitted | Reason {
+    const event = parseEvent(value, rules);
+    if (typeof event === "string") return event;
+    const { signed, json } = encodeEvent(event);
+    const text = Buffer.from(json);
+    if (text.length > rules.bytesMax) {
+      return `invalid: the event is longer than ${rules.bytesMax} bytes`;
+    }
+    const expires = expirationOf(event);
+    if (expires === null) return "invalid: expiration must be a unix timestamp in seconds";
+    const reason = checkTimes(event, expires, rules, now) ?? this.checkSignature(event, signed);
+    return reason ?? { event, text, expires };
+  }
+
+  private checkSignature(event: NostrEvent, signed: string): Reason | null {
+    if (this.backend === null) return null;
+    if (sha256Hex(signed) !== event.id) {
+      const verbatim = encodeSignedVerbatim(signed);
+      if (verbatim === null || sha256Hex(verbatim) !== event.id) {
+        return "invalid: the id is not the hash of the event";
+      }
+    }
+    decodeHexInto(event.id, this.id);
+    decodeHexInto(event.pubkey, this.pubkey);
+    decodeHexInto(event.sig, this.sig);
+    return this.backend.verify(this.id, this.pubkey, this.sig) ? null : "invalid: bad signature";
+  }
+}
+
+function checkTimes(
+  event: NostrEvent,
+  expires: number,
+  rules: AdmissionRules,
+  now: number,
+): Reason | null {
+  if (event.kind === KIND_AUTH) return "invalid: kind 22242 belongs in an AUTH message";
+  const { createdAtAheadSeconds: ahead, createdAtBehindSeconds: behind } = rules;
+  if (event.created_at > now + ahead) {
+    return `invalid: created_at is more than ${ahead} seconds in the future`;
+  }
+  if (behind > 0 && event.created_at < now - behind) {
+    return `invalid: created_at is more than ${behind} seconds in the past`;
+  }
+  return expires !== 0 && expires <= now ? "invalid: this event has expired" : null;
+}

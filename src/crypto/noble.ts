@@ -1,0 +1,22 @@
+/**
+ * The signature backend that is always there: @noble/curves, in JavaScript.
+ * About ten times slower than libsecp256k1, so it answers only when that cannot be loaded, and it
+ * is the oracle the tests hold libsecp256k1 against. Keeps no state.
+ */
+
+import { schnorr } from "@noble/curves/secp256k1.js";
+import { isCheckable, type SignatureBackend } from "./signature.ts";
+
+export function openNoble(): SignatureBackend {
+  return { name: "noble", detail: "@noble/curves", verify };
+}
+
+function verify(id: Uint8Array, pubkey: Uint8Array, sig: Uint8Array): boolean {
+  if (!isCheckable(id, pubkey, sig)) return false;
+  try {
+    return schnorr.verify(sig, id, pubkey);
+  } catch {
+    // Fail closed: a library that throws on a point it dislikes has not verified anything.
+    return false;
+  }
+}

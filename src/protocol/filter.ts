@@ -1,0 +1,181 @@
+// Filters (NIP-01): untrusted JSON → a form with every field present, and the one definition of
+// what matches. Lists are sets, so a filter of thousands of ids costs no more per event than one.
+// An empty list matches nothing: such a filter is `null` once parsed.
+
+import { isIndexedTag, isLetter, isTimestamp, type NostrEvent } from "./event.ts";
+import { isHex64 } from "./hex.ts";
+import { isKind } from "./kind.ts";
+import type { Reason } from "./reason.ts";
+
+export interface TagCondition {
+  readonly letter: string;
+  readonly values: ReadonlySet<string>;
+}
+
+export interface Filter {
+  readonly ids: ReadonlySet<string> | null;
+  readonly authors: ReadonlySet<string> | null;
+  readonly kinds: ReadonlySet<number> | null;
+  readonly tags: readonly TagCondition[];
+  /** Unix seconds, inclusive. */
+  readonly since: number;
+  /** Unix seconds, inclusive. */
+  readonly until: number;
+  /** As asked for, not yet clamped; null when the filter has none. */
+  readonly limit: number | null;
+}
+
+export const UNTIL_MAX = Number.MAX_SAFE_INTEGER;
+
+export const MATCH_ALL: Filter = {
+  ids: null,
+  authors: null,
+  kinds: null,
+  tags: [],
+  since: 0,
+  until: UNTIL_MAX,
+  limit: null,
+};
+
+type Draft = { -readonly [K in keyof Filter]: Filter[K] };
+
+/** A filter, null when it can match nothing, or the reason why it is none. */
+export function parseFilter(value: unknown): Filter | null | Reason {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return "invalid: a filter must be an object";
+  }
+  const draft: Draft = { ...MATCH_ALL };
+  const tags: TagCondition[] = [];
+  let isEmpty = false;
+  for (const [key, item] of Object.entries(value as Record<string, unknown>)) {
+    const refusal = key.startsWith("#") ? parseTag(key, item, tags) : parseField(key, item, draft);
+    if (refusal !== null) return refusal;
+    if (Array.isArray(item) && item.length === 0) isEmpty = true;
+  }
+  draft.tags = tags;
+  return isEmpty || draft.since > draft.until ? null : draft;
+}
+
+function parseField(key: string, item: unknown, draft: Draft): Reason | null {
+  switch (key) {
+    case "ids":
+    case "authors": {
+      if (!Array.isArray(item) || !item.every(isHex64)) {
+        return `invalid: ${key} must be an array of 64 lower-case hex digits each`;
+      }
+      draft[key] = new Set(item);
+      return null;
+    }
+    case "kinds": {
+      if (!Array.isArray(item) || !item.every(isKind)) {
+        return "invalid: kinds must be an array of integers from 0 to 65535";
+      }
+      draft.kinds = new Set(item);
+      return null;
+    }
+    case "since":
+    case "until": {
+      if (!isTimestamp(item)) return `invalid: ${key} must be a unix timestamp in seconds`;
+      draft[key] = item;
+      return null;
+    }
+    case "limit": {
+      if (!isTimestamp(item)) return "invalid: limit must be an integer from 0 on";
+      draft.limit = item;
+      return null;
+    }
+    case "search":
+      return "unsupported: this relay has no search (NIP-50)";
+    default:
+      return `unsupported: unknown filter key ${quote(key)}`;
+  }
+}
+
+function parseTag(key: string, item: unknown, tags: TagCondition[]): Reason | null {
+  const letter = key.slice(1);
+  if (!isLetter(letter)) {
+    return `unsupported: only single-letter tags are indexed, not ${quote(key)}`;
+  }
+  if (!Array.isArray(item) || !item.every((value) => typeof value === "string")) {
+    return `invalid: ${key} must be an array of strings`;
+  }
+  if ((letter === "e" || letter === "p") && !item.every(isHex64)) {
+    return `invalid: ${key} must be an array of 64 lower-case hex digits each`;
+  }
+  // No event has one; and between threads it would turn into U+FFFD, which events may have.
+  if (!item.every((value) => value.isWellFormed())) return `invalid: ${key} has a lone surrogate`;
+  tags.push({ letter, values: new Set(item) });
+  return null;
+}
+
+/** A client's own word in a reason: escaped, and never long. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+}
+
+/** How many values its lists hold: what a filter costs to keep. */
+export function countValues(filter: Filter): number {
+  let count = (filter.ids?.size ?? 0) + (filter.authors?.size ?? 0) + (filter.kinds?.size ?? 0);
+  for (const condition of filter.tags) count += condition.values.size;
+  return count;
+}
+
+/** NIP-01's `&&` of all conditions. `limit` plays no part. */
+export function matchesFilter(filter: Filter, event: NostrEvent): boolean {
+  if (event.created_at < filter.since || event.created_at > filter.until) return false;
+  if (filter.kinds !== null && !filter.kinds.has(event.kind)) return false;
+  if (filter.authors !== null && !filter.authors.has(event.pubkey)) return false;
+  if (filter.ids !== null && !filter.ids.has(event.id)) return false;
+  for (const condition of filter.tags) if (!matchesTag(condition, event)) return false;
+  return true;
+}
+
+/** NIP-01's `||` of all filters of a REQ. */
+export function matchesAny(filters: readonly Filter[], event: NostrEvent): boolean {
+  return filters.some((filter) => matchesFilter(filter, event));
+}
+
+function matchesTag({ letter, values }: TagCondition, event: NostrEvent): boolean {
+  for (const tag of event.tags) {
+    if (tag[0] !== letter) continue;
+    const value = tag[1];
+    if (value !== undefined && isIndexedTag(letter, value) && values.has(value)) return true;
+  }
+  return false;
+}
+
+/** Plain data, for a msgpack record between threads. */
+export type FilterRow = readonly [
+  ids: readonly string[] | null,
+  authors: readonly string[] | null,
+  kinds: readonly number[] | null,
+  tags: readonly (readonly [letter: string, values: readonly string[]])[],
+  since: number,
+  until: number,
+  limit: number | null,
+];
+
+export function encodeFilter(filter: Filter): FilterRow {
+  return [
+    filter.ids && [...filter.ids],
+    filter.authors && [...filter.authors],
+    filter.kinds && [...filter.kinds],
+    filter.tags.map(({ letter, values }) => [letter, [...values]] as const),
+    filter.since,
+    filter.until,
+    filter.limit,
+  ];
+}
+
+export function decodeFilter(row: FilterRow): Filter {
+  const [ids, authors, kinds, tags, since, until, limit] = row;
+  return {
+    ids: ids && new Set(ids),
+    authors: authors && new Set(authors),
+    kinds: kinds && new Set(kinds),
+    tags: tags.map(([letter, values]) => ({ letter, values: new Set(values) })),
+    since,
+    until,
+    limit,
+  };
+}

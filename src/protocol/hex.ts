@@ -1,0 +1,22 @@
+// Exact lower-case hex, the only form NIP-01 allows for ids, keys and signatures. Upper case and
+// `0x` are refused everywhere, so that one value has one spelling in the store, in filters and on
+// the wire.
+
+const HEX_64 = /^[0-9a-f]{64}$/;
+const HEX_128 = /^[0-9a-f]{128}$/;
+
+/** True for 64 lower-case hex digits: an event id or a public key. */
+export function isHex64(text: unknown): text is string {
+  return typeof text === "string" && HEX_64.test(text);
+}
+
+/** True for 128 lower-case hex digits: a signature. */
+export function isHex128(text: unknown): text is string {
+  return typeof text === "string" && HEX_128.test(text);
+}
+
+/** Decodes checked hex into `out` from its start; `out` must have room for half the digits. */
+export function decodeHexInto(hex: string, out: Buffer): void {
+  const written = out.write(hex, 0, "hex");
+  if (written !== hex.length / 2) throw new Error(`assert: not hex: ${hex}`);
+}

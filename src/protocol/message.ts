@@ -1,0 +1,173 @@
+// Messages in both directions (NIP-01, NIP-45, NIP-67): client text → tagged union, and one encoder
+// per relay message. A refusal is bound to the event id or subscription id that it answers whenever
+// that can be read from the message; NOTICE is for the rest.
+
+import type { Filter } from "./filter.ts";
+import { countValues, parseFilter } from "./filter.ts";
+import type { Reason } from "./reason.ts";
+
+export type ClientMessage =
+  | { readonly type: "EVENT"; readonly id: string; readonly event: unknown }
+  | { readonly type: "REQ"; readonly subscriptionId: string; readonly filters: readonly Filter[] }
+  | { readonly type: "COUNT"; readonly queryId: string; readonly filters: readonly Filter[] }
+  | { readonly type: "CLOSE"; readonly subscriptionId: string }
+  | { readonly type: "refused"; readonly frame: string; readonly closes: string | null };
+
+export interface MessageLimits {
+  /** Filters in one REQ or COUNT. */
+  readonly filtersMax: number;
+  /** Values in the lists of all filters of one REQ or COUNT. */
+  readonly filterValuesMax: number;
+}
+
+/** NIP-01: "an arbitrary, non-empty string of max length 64 chars". */
+export const SUBSCRIPTION_ID_LENGTH_MAX = 64;
+/** An id longer than this is not worth sending back. */
+const ECHO_LENGTH_MAX = 256;
+
+export function parseClientMessage(text: string, limits: MessageLimits): ClientMessage {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    return refuse(encodeNotice("invalid: not JSON"));
+  }
+  if (!Array.isArray(message) || typeof message[0] !== "string") {
+    return refuse(encodeNotice("invalid: a message must be an array that starts with its type"));
+  }
+  switch (message[0]) {
+    case "EVENT":
+      return parseEventMessage(message);
+    case "REQ":
+    case "COUNT":
+      return parseQuery(message[0], message, limits);
+    case "CLOSE":
+      return parseClose(message);
+    default:
+      return parseUnknown(message[0], message);
+  }
+}
+
+/** `closes`: the subscription that a refused REQ would have replaced, and that CLOSED ends too. */
+function refuse(frame: string, closes: string | null = null): ClientMessage {
+  return { type: "refused", frame, closes };
+}
+
+function parseEventMessage(message: readonly unknown[]): ClientMessage {
+  const event = message[1];
+  if (typeof event !== "object" || event === null || Array.isArray(event)) {
+    return refuse(encodeNotice("invalid: EVENT must carry an event object"));
+  }
+  const id = (event as Record<string, unknown>)["id"];
+  if (typeof id !== "string" || id.length > ECHO_LENGTH_MAX) {
+    return refuse(encodeNotice("invalid: id must be 64 lower-case hex digits"));
+  }
+  return { type: "EVENT", id, event };
+}
+
+function parseQuery(
+  type: "REQ" | "COUNT",
+  message: readonly unknown[],
+  limits: MessageLimits,
+): ClientMessage {
+  const id = message[1];
+  if (typeof id !== "string" || id.length > ECHO_LENGTH_MAX) {
+    return refuse(encodeNotice(`invalid: ${type} needs a subscription id`));
+  }
+  const reason = checkSubscriptionId(id) ?? checkFilterCount(message.length - 2, limits);
+  const filters = reason ?? parseFilters(message, limits);
+  if (typeof filters === "string") {
+    return refuse(encodeClosed(id, filters), type === "REQ" ? id : null);
+  }
+  return type === "REQ" ? { type, subscriptionId: id, filters } : { type, queryId: id, filters };
+}
+
+/** Filters that can match nothing are left out. */
+function parseFilters(message: readonly unknown[], limits: MessageLimits): Filter[] | Reason {
+  const filters: Filter[] = [];
+  let valuesCount = 0;
+  for (let i = 2; i < message.length; i++) {
+    const filter = parseFilter(message[i]);
+    if (typeof filter === "string") return filter;
+    if (filter === null) continue;
+    valuesCount += countValues(filter);
+    filters.push(filter);
+  }
+  return valuesCount > limits.filterValuesMax
+    ? `invalid: more than ${limits.filterValuesMax} values in the filters`
+    : filters;
+}
+
+function checkSubscriptionId(id: string): Reason | null {
+  if (id.length === 0) return "invalid: the subscription id is empty";
+  if (id.length > SUBSCRIPTION_ID_LENGTH_MAX) {
+    return `invalid: the subscription id is longer than ${SUBSCRIPTION_ID_LENGTH_MAX} characters`;
+  }
+  return id.isWellFormed() ? null : "invalid: the subscription id has a lone surrogate";
+}
+
+function checkFilterCount(count: number, limits: MessageLimits): Reason | null {
+  if (count <= 0) return "invalid: a filter is missing";
+  return count > limits.filtersMax ? `invalid: more than ${limits.filtersMax} filters` : null;
+}
+
+/** Elements after the subscription id are ignored. */
+function parseClose(message: readonly unknown[]): ClientMessage {
+  const subscriptionId = message[1];
+  if (typeof subscriptionId !== "string") {
+    return refuse(encodeNotice("invalid: CLOSE needs a subscription id"));
+  }
+  return { type: "CLOSE", subscriptionId };
+}
+
+/** AUTH is answered by OK and NEG-* by NEG-ERR, so that their senders don't wait for ever. */
+function parseUnknown(type: string, message: readonly unknown[]): ClientMessage {
+  const shown = JSON.stringify(type.length > 32 ? `${type.slice(0, 32)}…` : type);
+  const reason: Reason = `unsupported: unknown message type ${shown}`;
+  const subject = message[1];
+  if (type === "AUTH" && typeof subject === "object" && subject !== null) {
+    const id = (subject as Record<string, unknown>)["id"];
+    if (typeof id === "string" && id.length <= ECHO_LENGTH_MAX) {
+      return refuse(encodeOk(id, false, "unsupported: this relay has no AUTH (NIP-42)"));
+    }
+  }
+  if (type.startsWith("NEG-") && typeof subject === "string" && subject.length <= ECHO_LENGTH_MAX) {
+    return refuse(JSON.stringify(["NEG-ERR", subject, reason]));
+  }
+  return refuse(encodeNotice(reason));
+}
+
+/** NIP-67: whether a REQ got every stored event that matches. Null where the relay can't tell. */
+export type EoseHint = "finish" | "more" | null;
+
+/** A refusal must have a reason; an accepted event may go without. */
+export function encodeOk(id: string, accepted: true, reason: Reason | ""): string;
+export function encodeOk(id: string, accepted: false, reason: Reason): string;
+export function encodeOk(id: string, accepted: boolean, reason: Reason | ""): string {
+  return JSON.stringify(["OK", id, accepted, reason]);
+}
+
+export function encodeClosed(subscriptionId: string, reason: Reason): string {
+  return JSON.stringify(["CLOSED", subscriptionId, reason]);
+}
+
+export function encodeNotice(reason: Reason): string {
+  return JSON.stringify(["NOTICE", reason]);
+}
+
+export function encodeEose(subscriptionId: string, hint: EoseHint): string {
+  return JSON.stringify(
+    hint === null ? ["EOSE", subscriptionId] : ["EOSE", subscriptionId, [hint]],
+  );
+}
+
+/** NIP-45. `isApproximate`: counting stopped at the limit, so there are at least that many. */
+export function encodeCount(queryId: string, count: number, isApproximate: boolean): string {
+  const result = isApproximate ? { count, approximate: true } : { count };
+  return JSON.stringify(["COUNT", queryId, result]);
+}
+
+/** What stands before an event's JSON in `["EVENT",<subscription id>,<event>]`; `]` follows it. */
+export function encodeEventPrefix(subscriptionId: string): string {
+  return `["EVENT",${JSON.stringify(subscriptionId)},`;
+}

@@ -1,0 +1,247 @@
+// The stored events that match one filter, newest first, ties by lowest id. A few index cursors are
+// merged lazily: each reads a handful of entries, more as it is used up. `step` does a bounded piece
+// of work, so that its caller can turn to other queries in between.
+
+import { type Filter, matchesFilter } from "../protocol/filter.ts";
+import { decodeText, textId, textPubkey } from "./candidate.ts";
+import { planFilter } from "./plan.ts";
+import type { EventReader, StoredText, TermEntry } from "./read.ts";
+
+const DEPTH_MIN = 4;
+const DEPTH_MAX = 256;
+/** Cursors opened in one step. */
+const OPEN_PER_STEP = 32;
+/** Events fetched in one step. */
+const FETCH_MIN = 8;
+const FETCH_MAX = 64;
+
+export interface Found {
+  readonly age: number;
+  readonly order: number;
+  readonly seq: number;
+  readonly text: Buffer;
+}
+
+class Cursor {
+  private entries: readonly TermEntry[] = [];
+  private at = 0;
+  private depth: number;
+  private isLast = false;
+  private readonly reader: EventReader;
+  private readonly key: number;
+  /** The entry this cursor stands at; null when it has no more. */
+  head: TermEntry | null = null;
+
+  constructor(reader: EventReader, key: number, until: number, depth: number) {
+    this.reader = reader;
+    this.key = key;
+    this.depth = depth;
+    this.read(-until, -1, -1);
+  }
+
+  advance(): void {
+    this.at += 1;
+    const next = this.entries[this.at];
+    if (next !== undefined) {
+      this.head = next;
+      return;
+    }
+    const last = this.head;
+    if (this.isLast || last === null) {
+      this.head = null;
+      return;
+    }
+    this.depth = Math.min(this.depth * 4, DEPTH_MAX);
+    this.read(last[0], last[1], last[2]);
+  }
+
+  private read(age: number, order: number, seq: number): void {
+    this.entries = this.reader.entries(this.key, age, order, seq, this.depth);
+    this.isLast = this.entries.length < this.depth;
+    this.at = 0;
+    this.head = this.entries[0] ?? null;
+  }
+}
+
+function compareEntries(a: TermEntry, b: TermEntry): number {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+}
+
+export interface StreamOptions {
+  /** Events wanted; what ties with the last of them is added, up to `tiesMax`. */
+  readonly limit: number;
+  readonly tiesMax: number;
+  /** Events committed later are not the scan's: the monitor sends them. */
+  readonly headSeq: number;
+  readonly nowSeconds: () => number;
+}
+
+export class FilterStream {
+  private readonly reader: EventReader;
+  private readonly filter: Filter;
+  private readonly options: StreamOptions;
+  /** Chosen by the first step. */
+  private keys: readonly number[] | null = null;
+  private readonly heap: Cursor[] = [];
+  private opened = 0;
+  private lastSeq = 0;
+  private ready: Found[] = [];
+  private readyAt = 0;
+  private taken = 0;
+  private boundaryAge = 0;
+  private isExhausted = false;
+  /** Set once the stream has ended: whether there was more to be had beyond the limit. */
+  hasMore = false;
+  isDone = false;
+
+  constructor(reader: EventReader, filter: Filter, options: StreamOptions) {
+    this.reader = reader;
+    this.filter = filter;
+    this.options = options;
+    this.isDone = options.limit === 0;
+  }
+
+  /** The next event, or null: then the stream is done, or needs a `step`. */
+  peek(): Found | null {
+    return this.isDone ? null : (this.ready[this.readyAt] ?? null);
+  }
+
+  /** Moves past the event that `peek` gives. */
+  take(): void {
+    const found = this.ready[this.readyAt];
+    if (found === undefined) throw new Error("assert: take without an event");
+    this.readyAt += 1;
+    this.taken += 1;
+    if (this.taken === this.options.limit) this.boundaryAge = found.age;
+    this.checkEnd();
+  }
+
+  /** A bounded piece of work towards the next event. */
+  step(): void {
+    this.keys ??= this.plan();
+    if (this.opened < this.keys.length) {
+      this.openSome(this.keys);
+      return;
+    }
+    this.ready = this.fetch();
+    this.readyAt = 0;
+    this.checkEnd();
+  }
+
+  /** Ends the stream when nothing is left, or what comes next lies beyond the limit. */
+  private checkEnd(): void {
+    const next = this.ready[this.readyAt];
+    if (next === undefined) {
+      this.isDone = this.isExhausted;
+      return;
+    }
+    const { limit, tiesMax } = this.options;
+    if (this.taken < limit) return;
+    if (next.age === this.boundaryAge && this.taken < limit + tiesMax) return;
+    this.hasMore = true;
+    this.isDone = true;
+  }
+
+  private plan(): readonly number[] {
+    const { reader, filter } = this;
+    const { since, until } = filter;
+    return planFilter(filter, (key, limit) => reader.countEntries(key, since, until, limit));
+  }
+
+  private openSome(keys: readonly number[]): void {
+    const perCursor = Math.ceil((this.options.limit + 1) / keys.length);
+    const depth = Math.max(DEPTH_MIN, Math.min(perCursor, DEPTH_MAX));
+    const end = Math.min(keys.length, this.opened + OPEN_PER_STEP);
+    for (; this.opened < end; this.opened++) {
+      const key = keys[this.opened] as number;
+      const cursor = new Cursor(this.reader, key, this.filter.until, depth);
+      if (cursor.head !== null) this.heap.push(cursor);
+    }
+    if (this.opened < keys.length) return;
+    for (let i = (this.heap.length >> 1) - 1; i >= 0; i--) this.sink(i);
+  }
+
+  /** Candidates in order, up to a batch of them, checked against the filter. */
+  private fetch(): Found[] {
+    const wanted = this.options.limit - this.taken + 1;
+    const countMax = Math.max(FETCH_MIN, Math.min(wanted, FETCH_MAX));
+    const candidates: TermEntry[] = [];
+    while (candidates.length < countMax) {
+      const entry = this.nextEntry();
+      if (entry === null) {
+        this.isExhausted = true;
+        break;
+      }
+      candidates.push(entry);
+      // Entries of other kinds are passed over in the loop below, so it ends by batch, not by match.
+    }
+    return candidates.length === 0 ? [] : this.check(candidates);
+  }
+
+  private check(candidates: readonly TermEntry[]): Found[] {
+    const { kinds } = this.filter;
+    const entries = kinds === null ? candidates : candidates.filter(([, , , k]) => kinds.has(k));
+    if (entries.length === 0) return [];
+    const texts = new Map<number, StoredText>();
+    for (const stored of this.reader.texts(entries.map((entry) => entry[2]))) {
+      texts.set(stored.seq, stored);
+    }
+    const now = this.options.nowSeconds();
+    const found: Found[] = [];
+    for (const [age, order, seq] of entries) {
+      const stored = texts.get(seq); // removed since the entry was read?
+      if (stored === undefined || (stored.expires !== 0 && stored.expires <= now)) continue;
+      if (matchesText(this.filter, stored.text)) found.push({ age, order, seq, text: stored.text });
+    }
+    return found;
+  }
+
+  /** The next entry of all cursors within the time range, each event once. */
+  private nextEntry(): TermEntry | null {
+    for (;;) {
+      const cursor = this.heap[0];
+      const entry = cursor?.head ?? null;
+      if (cursor === undefined || entry === null || entry[0] > -this.filter.since) return null;
+      cursor.advance();
+      this.settleTop();
+      if (entry[2] === this.lastSeq || entry[2] > this.options.headSeq) continue;
+      this.lastSeq = entry[2];
+      return entry;
+    }
+  }
+
+  private settleTop(): void {
+    if ((this.heap[0] as Cursor).head === null) {
+      const last = this.heap.pop() as Cursor;
+      if (this.heap.length === 0) return;
+      if (last.head !== null) this.heap[0] = last;
+    }
+    this.sink(0);
+  }
+
+  private sink(start: number): void {
+    const { heap } = this;
+    let at = start;
+    for (;;) {
+      const left = 2 * at + 1;
+      if (left >= heap.length) return;
+      const right = left + 1;
+      const child = right < heap.length && this.isBefore(right, left) ? right : left;
+      if (!this.isBefore(child, at)) return;
+      [heap[at], heap[child]] = [heap[child] as Cursor, heap[at] as Cursor];
+      at = child;
+    }
+  }
+
+  private isBefore(a: number, b: number): boolean {
+    const left = (this.heap[a] as Cursor).head as TermEntry;
+    return compareEntries(left, (this.heap[b] as Cursor).head as TermEntry) < 0;
+  }
+}
+
+/** Kind and time were exact in the index; ids and authors stand in front; only tags need parsing. */
+function matchesText(filter: Filter, text: Buffer): boolean {
+  if (filter.tags.length > 0) return matchesFilter(filter, decodeText(text));
+  if (filter.ids !== null && !filter.ids.has(textId(text))) return false;
+  return filter.authors === null || filter.authors.has(textPubkey(text));
+}

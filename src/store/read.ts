@@ -1,0 +1,81 @@
+// Reading by `seq` and by key: the statements that scans, the monitor's replay and the commands are
+// made of. Owned by one thread. Each call is its own short read transaction, so a scan that pauses
+// between calls holds no snapshot and never keeps the write-ahead log from being checkpointed.
+
+import type { Database, Statement } from "bun:sqlite";
+import { payloadText } from "./payload.ts";
+import { RowLookup } from "./rows.ts";
+
+/** [age, order, seq, kind]: ascending is newest first, ties by lowest id. */
+export type TermEntry = [age: number, order: number, seq: number, kind: number];
+
+export interface StoredText {
+  readonly seq: number;
+  /** Unix seconds, 0 = never. */
+  readonly expires: number;
+  /** The event's JSON, UTF-8. */
+  readonly text: Buffer;
+}
+
+export class EventReader {
+  private readonly selectHead: Statement;
+  private readonly selectTerms: Statement;
+  private readonly countTerms: Statement;
+  private readonly selectAfter: Statement;
+  private readonly bySeq: RowLookup;
+
+  constructor(db: Database) {
+    this.selectHead = db.prepare("SELECT seq FROM head");
+    this.selectTerms = db.prepare(
+      `SELECT age, ord, seq, kind FROM term
+       WHERE key = ?1 AND (age, ord, seq) > (?2, ?3, ?4) ORDER BY age, ord, seq LIMIT ?5`,
+    );
+    this.countTerms = db.prepare(
+      `SELECT count(*) FROM
+       (SELECT 1 FROM term WHERE key = ?1 AND age BETWEEN ?2 AND ?3 LIMIT ?4)`,
+    );
+    this.selectAfter = db.prepare(
+      "SELECT seq, expires, payload FROM event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
+    );
+    this.bySeq = new RowLookup(db, "SELECT seq, expires, payload FROM event WHERE seq", 0);
+  }
+
+  /** The last commit: every event with this `seq` or a lower one is visible. */
+  head(): number {
+    return (this.selectHead.values()[0] as [number])[0];
+  }
+
+  /** Up to `limit` index entries under `key`, after the given one in order. */
+  entries(
+    key: number,
+    age: number,
+    order: number,
+    seq: number,
+    limit: number,
+  ): readonly TermEntry[] {
+    return this.selectTerms.values(key, age, order, seq, limit) as TermEntry[];
+  }
+
+  /** How many entries `key` has in the time range, counted up to `limit`. */
+  countEntries(key: number, since: number, until: number, limit: number): number {
+    return (this.countTerms.values(key, -until, -since, limit)[0] as [number])[0];
+  }
+
+  /** The events that are still there, in no order. */
+  texts(seqs: readonly number[]): StoredText[] {
+    const found: StoredText[] = [];
+    this.bySeq.each(seqs, (row) => found.push(storedText(row as [number, number, Uint8Array])));
+    return found;
+  }
+
+  /** Events with after < seq <= upTo in commit order, at most `limit`. */
+  textsAfter(after: number, upTo: number, limit: number): StoredText[] {
+    const rows = this.selectAfter.values(after, upTo, limit);
+    return (rows as [number, number, Uint8Array][]).map(storedText);
+  }
+}
+
+function storedText([seq, expires, payload]: [number, number, Uint8Array]): StoredText {
+  const text = payloadText(payload);
+  return { seq, expires, text: Buffer.from(text.buffer, text.byteOffset, text.byteLength) };
+}

@@ -1,0 +1,68 @@
+// One REQ or COUNT over the store: its filters' streams merged into one, newest first, ties by
+// lowest id, no event twice (NIP-01). Resumable: `next` may be called again at any later time.
+
+import type { Filter } from "../protocol/filter.ts";
+import { FilterStream, type Found } from "./filter-stream.ts";
+import type { EventReader } from "./read.ts";
+
+export interface ScanOptions {
+  /** For a filter that has no limit of its own. */
+  readonly limitDefault: number;
+  /** Larger limits are clamped to this. */
+  readonly limitMax: number;
+  readonly tiesMax: number;
+  readonly nowSeconds: () => number;
+}
+
+export class Scan {
+  /** The commit that the scan ends at: events with a higher `seq` are not its own. */
+  readonly headSeq: number;
+  private readonly streams: readonly FilterStream[];
+  private readonly hasZeroLimit: boolean;
+
+  constructor(reader: EventReader, filters: readonly Filter[], options: ScanOptions) {
+    this.headSeq = reader.head();
+    this.hasZeroLimit = filters.some((filter) => filter.limit === 0);
+    this.streams = filters.map((filter) => {
+      const limit = Math.min(filter.limit ?? options.limitDefault, options.limitMax);
+      const { tiesMax, nowSeconds } = options;
+      return new FilterStream(reader, filter, {
+        limit,
+        tiesMax,
+        headSeq: this.headSeq,
+        nowSeconds,
+      });
+    });
+  }
+
+  /** The next event; "working" after a bounded piece of work without one; "done" at the end. */
+  next(): Found | "working" | "done" {
+    let best: Found | null = null;
+    for (const stream of this.streams) {
+      if (stream.isDone) continue;
+      const found = stream.peek();
+      if (found === null) {
+        stream.step();
+        return "working";
+      }
+      if (best === null || isBefore(found, best)) best = found;
+    }
+    if (best === null) return "done";
+    for (const stream of this.streams) if (stream.peek()?.seq === best.seq) stream.take();
+    return best;
+  }
+
+  /**
+   * NIP-67, once done: were there stored events beyond a limit? Null when a limit of 0 means that
+   * nobody looked.
+   */
+  hint(): "finish" | "more" | null {
+    if (this.streams.some((stream) => stream.hasMore)) return "more";
+    return this.hasZeroLimit ? null : "finish";
+  }
+}
+
+function isBefore(a: Found, b: Found): boolean {
+  if (a.age !== b.age) return a.age < b.age;
+  return a.order !== b.order ? a.order < b.order : a.seq < b.seq;
+}

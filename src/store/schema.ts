@@ -1,0 +1,154 @@
+// The database file: how it is opened, and its versions. `user_version` counts migrations,
+// `application_id` says whose file it is. A newer file is refused, an older one migrated, in one
+// transaction, before anything else touches it.
+//
+//   event  one row an event; `seq` grows in commit order, across processes, and is never reused
+//   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → kind
+//   head   one row: the last `seq` given out
+
+import { Database } from "bun:sqlite";
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setting } from "../config/current.ts";
+
+/** "nndu". */
+const APPLICATION_ID = 0x6e6e6475;
+
+/** Index = version it leads from. Never edit one that was released: add one. */
+const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,          -- 32 bytes
+    created_at INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    expires INTEGER NOT NULL,  -- unix seconds, 0 = never (NIP-40)
+    payload BLOB NOT NULL      -- msgpack
+  ) STRICT;
+  CREATE TABLE term (
+    key INTEGER NOT NULL,
+    age INTEGER NOT NULL,      -- −created_at: ascending is newest first
+    ord INTEGER NOT NULL,      -- first 48 bits of the id
+    seq INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    PRIMARY KEY (key, age, ord, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;
+  INSERT INTO head VALUES (1, 0);
+  `,
+];
+
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+const FILE_NAME = "nandu.db";
+/** How long a writer waits for another process that writes the same database. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+export interface StoreOptions {
+  readonly dataDir: string;
+  readonly synchronous: "off" | "normal" | "full";
+  readonly cacheBytes: number;
+  readonly mmapBytes: number;
+  /** Pages in the write-ahead log before a commit moves them into the database. */
+  readonly checkpointPages: number;
+}
+
+/** The options in force, as this module wants them. */
+export function storeOptions(): StoreOptions {
+  return {
+    dataDir: setting("data_dir"),
+    synchronous: setting("store.synchronous"),
+    cacheBytes: setting("store.cache_bytes"),
+    mmapBytes: setting("store.mmap_bytes"),
+    checkpointPages: setting("store.checkpoint_pages"),
+  };
+}
+
+export function databasePath(dataDir: string): string {
+  return resolve(join(dataDir, FILE_NAME));
+}
+
+/** Creates the folder and the file when missing, migrates an older file. One per process. */
+export function openForWriting(options: StoreOptions): Database {
+  mkdirSync(options.dataDir, { recursive: true });
+  const path = databasePath(options.dataDir);
+  let db: Database | null = null;
+  try {
+    db = new Database(path, { create: true, readwrite: true });
+    configure(db, options);
+    migrate(db, path);
+    db.run("PRAGMA journal_mode = WAL");
+    db.run(`PRAGMA synchronous = ${options.synchronous}`);
+    db.run(`PRAGMA wal_autocheckpoint = ${options.checkpointPages}`);
+    return db;
+  } catch (cause) {
+    db?.close();
+    throw new Error(`can't open the database ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The file must exist and have this version: open for writing once before. */
+export function openForReading(options: StoreOptions): Database {
+  const path = databasePath(options.dataDir);
+  let db: Database | null = null;
+  try {
+    db = new Database(path, { readonly: true });
+    configure(db, options);
+    const version = userVersion(db);
+    if (version !== SCHEMA_VERSION) throw new Error(versionMessage(version));
+    return db;
+  } catch (cause) {
+    db?.close();
+    throw new Error(`can't open the database ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Moves the write-ahead log into the database, as far as other processes let it, and closes. */
+export function closeForWriting(db: Database): void {
+  db.run("PRAGMA busy_timeout = 200");
+  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  db.close();
+}
+
+function configure(db: Database, options: StoreOptions): void {
+  db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  db.run(`PRAGMA cache_size = ${-Math.ceil(options.cacheBytes / 1024)}`);
+  db.run(`PRAGMA mmap_size = ${options.mmapBytes}`);
+}
+
+function migrate(db: Database, path: string): void {
+  if (userVersion(db) === SCHEMA_VERSION && applicationId(db) === APPLICATION_ID) return;
+  db.transaction(() => {
+    const version = userVersion(db); // another process may have been faster
+    const isEmpty = version === 0 && tableCount(db) === 0;
+    if (!isEmpty && applicationId(db) !== APPLICATION_ID) {
+      throw new Error(`${path} is not a nandu database`);
+    }
+    if (version > SCHEMA_VERSION) throw new Error(versionMessage(version));
+    for (const sql of MIGRATIONS.slice(version)) db.run(sql);
+    db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  }).immediate();
+}
+
+function versionMessage(version: number): string {
+  return version > SCHEMA_VERSION
+    ? `it has version ${version}, this nandu knows ${SCHEMA_VERSION}: use a newer nandu`
+    : `it has version ${version}, older than ${SCHEMA_VERSION}: start a command that writes first`;
+}
+
+function userVersion(db: Database): number {
+  return (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;
+}
+
+function applicationId(db: Database): number {
+  return (db.query("PRAGMA application_id").get() as { application_id: number }).application_id;
+}
+
+function tableCount(db: Database): number {
+  return (db.query("SELECT count(*) AS n FROM sqlite_schema").get() as { n: number }).n;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,177 @@
+// The keys of the one inverted index. A term is something an event can be found by; its key is a
+// 48-bit hash of (what, value), exact as a JavaScript number. Two terms may share a key: whoever
+// reads by key checks the event itself. The same keys find live subscriptions in the monitor.
+//
+// Keys are stored, so this file may only change together with a migration.
+
+import type { NostrEvent } from "../protocol/event.ts";
+import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
+import { KIND_DELETION } from "../protocol/kind.ts";
+
+/** What a term says of an event. Tags are told apart by their letter. */
+const WHAT = {
+  all: 1,
+  id: 2,
+  author: 3,
+  kind: 4,
+  authorKind: 5,
+  address: 6,
+  /** Kind 5 only: id and author of an event it deletes. */
+  deletedId: 7,
+  /** Kind 5 only: an address it deletes. */
+  deletedAddress: 8,
+  /** Ordered by expiry instead of created_at. */
+  expiring: 9,
+} as const;
+
+const TWO_32 = 0x100000000;
+
+/**
+ * A 48-bit hash of UTF-16 code units: two 32-bit lanes with different odd multipliers, finished as
+ * MurmurHash3 finishes, each lane mixed with the other. Not meant to withstand an attacker: a
+ * crafted collision costs one look at an event that then doesn't match.
+ */
+function hash48(what: number, text: string): number {
+  let low = 0xdeadbeef ^ what;
+  let high = 0x41c6ce57 ^ what;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    low = Math.imul(low ^ unit, 0x9e3779b1);
+    high = Math.imul(high ^ unit, 0x5f356495);
+  }
+  low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
+  high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
+  return (high & 0xffff) * TWO_32 + (low >>> 0);
+}
+
+export const ALL_KEY = hash48(WHAT.all, "");
+export const EXPIRING_KEY = hash48(WHAT.expiring, "");
+
+export function idKey(id: string): number {
+  return hash48(WHAT.id, id);
+}
+
+export function authorKey(pubkey: string): number {
+  return hash48(WHAT.author, pubkey);
+}
+
+export function kindKey(kind: number): number {
+  return hash48(WHAT.kind, String(kind));
+}
+
+export function authorKindKey(pubkey: string, kind: number): number {
+  return hash48(WHAT.authorKind, `${kind}:${pubkey}`);
+}
+
+export function tagKey(letter: string, value: string): number {
+  return hash48(0x100 + letter.charCodeAt(0), value);
+}
+
+export function addressKey(address: string): number {
+  return hash48(WHAT.address, address);
+}
+
+/** Found by the arriving event: is there a deletion of this id by this author? */
+export function deletedIdKey(id: string, pubkey: string): number {
+  return hash48(WHAT.deletedId, `${id}:${pubkey}`);
+}
+
+export function deletedAddressKey(address: string): number {
+  return hash48(WHAT.deletedAddress, address);
+}
+
+/** The first 48 bits of an id: orders events of the same second as NIP-01 wants, lowest first. */
+export function idOrder(id: string): number {
+  return Number.parseInt(id.slice(0, 12), 16);
+}
+
+/** All keys of one event. 0 stands for none; no term has that key in practice or by chance. */
+export interface EventKeys {
+  readonly id: number;
+  /** For replaceables: where the current version is found. */
+  readonly address: number;
+  /** Where a deletion of this very event would be found. Looked up, not stored. */
+  readonly deletedId: number;
+  readonly deletedAddress: number;
+  /** The rest of what is stored: author, kind, tags…, each key once and none of the above. */
+  readonly terms: readonly number[];
+}
+
+export function eventKeys(event: NostrEvent): EventKeys {
+  const { id, pubkey, kind } = event;
+  const terms = [authorKey(pubkey), kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY];
+  for (const [name, value] of event.tags) {
+    if (!isIndexedTag(name, value)) continue;
+    terms.push(tagKey(name as string, value as string));
+  }
+  if (kind === KIND_DELETION) pushDeletions(event, terms);
+  const address = addressOf(event);
+  const keys = {
+    id: idKey(id),
+    address: address === null ? 0 : addressKey(address),
+    deletedId: deletedIdKey(id, pubkey),
+    deletedAddress: address === null ? 0 : deletedAddressKey(address),
+  };
+  // A tag can be crafted to share the key of any other term: a row twice would fail its batch.
+  const distinct = new Set(terms);
+  distinct.delete(keys.id);
+  distinct.delete(keys.address);
+  return { ...keys, terms: [...distinct] };
+}
+
+/** NIP-09: only the author's own events can be meant, so the author is part of the key. */
+function pushDeletions(event: NostrEvent, terms: number[]): void {
+  const { ids, addresses } = deletionTargets(event);
+  for (const id of ids) terms.push(deletedIdKey(id, event.pubkey));
+  for (const address of addresses) terms.push(deletedAddressKey(address));
+}
+
+/** What a kind 5 asks to delete: its author's own ids (unchecked) and addresses (checked). */
+export function deletionTargets(event: NostrEvent): {
+  ids: Set<string>;
+  addresses: Set<string>;
+} {
+  const ids = new Set<string>();
+  const addresses = new Set<string>();
+  for (const [name, value] of event.tags) {
+    if (value === undefined) continue;
+    if (name === "e" && isIndexedTag(name, value)) ids.add(value);
+    if (name === "a" && parseAddress(value)?.pubkey === event.pubkey) addresses.add(value);
+  }
+  return { ids, addresses };
+}
+
+/** One row of the index. */
+export interface TermRow {
+  readonly key: number;
+  /** −created_at, so that ascending order is newest first. */
+  readonly age: number;
+  readonly order: number;
+  readonly seq: number;
+  readonly kind: number;
+}
+
+/** What a row says besides its key. */
+export interface RowFields {
+  readonly id: string;
+  readonly created_at: number;
+  readonly kind: number;
+  /** Unix seconds, 0 = never. */
+  readonly expires: number;
+}
+
+/** Every row that an event has in the index: what an insert writes and a removal takes away. */
+export function termRows(fields: RowFields, keys: EventKeys, seq: number): TermRow[] {
+  const { kind } = fields;
+  const age = -fields.created_at;
+  const order = idOrder(fields.id);
+  const rows: TermRow[] = [{ key: keys.id, age, order, seq, kind }];
+  for (const key of keys.terms) rows.push({ key, age, order, seq, kind });
+  if (keys.address !== 0 && keys.address !== keys.id) {
+    rows.push({ key: keys.address, age, order, seq, kind });
+  }
+  if (fields.expires !== 0) {
+    rows.push({ key: EXPIRING_KEY, age: fields.expires, order, seq, kind });
+  }
+  return rows;
+}

@@ -1,0 +1,349 @@
+// Writing: a batch of events in one transaction, each with a verdict of its own. Owned by the one
+// writing thread of a process; other processes may write the same file, one transaction at a time.
+//
+// Within a batch, events see each other as if they had come one by one. Survivors are inserted at
+// the end, in order of arrival, their index rows sorted by key: unsorted ones cost twice as much.
+
+import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
+import { addressOf, type NostrEvent } from "../protocol/event.ts";
+import { KIND_DELETION } from "../protocol/kind.ts";
+import type { Reason } from "../protocol/reason.ts";
+import { type Candidate, decodeText } from "./candidate.ts";
+import { packPayload, payloadText } from "./payload.ts";
+import { RowInserter, RowLookup } from "./rows.ts";
+import {
+  addressKey,
+  deletionTargets,
+  eventKeys,
+  EXPIRING_KEY,
+  idKey,
+  type TermRow,
+  termRows,
+} from "./term.ts";
+
+/** `seq` is 0 for an event that is not stored by this batch. */
+export type Verdict =
+  | { readonly accepted: true; readonly reason: Reason | ""; readonly seq: number }
+  | { readonly accepted: false; readonly reason: Reason; readonly seq: 0 };
+
+export interface WriteResult {
+  /** One for each event of the batch, in its order. */
+  readonly verdicts: readonly Verdict[];
+  /** Ids of stored events that this batch removed: replaced or deleted. */
+  readonly removedIds: readonly string[];
+  /** The last `seq` before this batch. Larger than the writer's own last: others have written. */
+  readonly headBefore: number;
+  readonly headAfter: number;
+}
+
+const DUPLICATE: Verdict = { accepted: true, reason: "duplicate: already have this event", seq: 0 };
+const DELETED: Verdict = {
+  accepted: false,
+  reason: "blocked: this event was deleted by its author",
+  seq: 0,
+};
+const REPLACED: Verdict = {
+  accepted: false,
+  reason: "duplicate: a newer version of this event is stored",
+  seq: 0,
+};
+
+interface Hit {
+  readonly key: number;
+  readonly createdAt: number;
+  readonly seq: number;
+}
+
+type Hits = Map<number, Hit[]>;
+
+interface Stored {
+  readonly event: NostrEvent;
+  readonly expires: number;
+}
+
+/** What the batch has taken in so far. */
+class Pending {
+  readonly byId = new Map<string, PendingEvent>();
+  readonly byAddress = new Map<string, PendingEvent>();
+  /** By the key under which an event finds its own deletion. */
+  readonly deletions = new Map<number, NostrEvent[]>();
+  readonly list: PendingEvent[] = [];
+
+  add(entry: PendingEvent): void {
+    this.list.push(entry);
+    this.byId.set(entry.candidate.id, entry);
+    if (entry.address !== null) this.byAddress.set(entry.address, entry);
+    if (entry.candidate.kind === KIND_DELETION) this.addDeletion(parsed(entry), entry.candidate);
+  }
+
+  private addDeletion(event: NostrEvent, candidate: Candidate): void {
+    const { id, terms } = candidate.keys;
+    for (const key of [id, ...terms]) {
+      const list = this.deletions.get(key);
+      if (list === undefined) this.deletions.set(key, [event]);
+      else list.push(event);
+    }
+  }
+
+  drop(entry: PendingEvent): void {
+    entry.isDropped = true;
+    this.byId.delete(entry.candidate.id);
+    if (entry.address !== null) this.byAddress.delete(entry.address);
+  }
+}
+
+interface PendingEvent {
+  readonly candidate: Candidate;
+  readonly index: number;
+  /** Parsed only for replaceables and deletions. */
+  event: NostrEvent | null;
+  readonly address: string | null;
+  isDropped: boolean;
+}
+
+function parsed(entry: PendingEvent): NostrEvent {
+  entry.event ??= decodeText(entry.candidate.text);
+  return entry.event;
+}
+
+export class EventWriter {
+  private readonly db: Database;
+  private readonly events: RowInserter;
+  private readonly terms: RowInserter;
+  private readonly lookup: RowLookup;
+  private readonly selectHead: Statement;
+  private readonly updateHead: Statement;
+  private readonly selectEvent: Statement;
+  private readonly selectIsId: Statement;
+  private readonly deleteEvent: Statement;
+  private readonly deleteTerm: Statement;
+  private readonly selectExpired: Statement;
+  private removedIds: string[] = [];
+
+  constructor(db: Database) {
+    this.db = db;
+    this.events = new RowInserter(db, "event", 6);
+    this.terms = new RowInserter(db, "term", 5);
+    this.lookup = new RowLookup(db, "SELECT key, age, seq FROM term WHERE key", 0);
+    this.selectHead = db.prepare("SELECT seq FROM head");
+    this.updateHead = db.prepare("UPDATE head SET seq = ?");
+    this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
+    this.selectIsId = db.prepare("SELECT 1 FROM event WHERE seq = ? AND id = ?");
+    this.deleteEvent = db.prepare("DELETE FROM event WHERE seq = ?");
+    this.deleteTerm = db.prepare(
+      "DELETE FROM term WHERE key = ? AND age = ? AND ord = ? AND seq = ?",
+    );
+    this.selectExpired = db.prepare(
+      `SELECT seq FROM term JOIN event USING (seq)
+       WHERE key = ?1 AND age <= ?2 AND expires BETWEEN 1 AND ?2 LIMIT ?3`,
+    );
+  }
+
+  /** The last `seq` given out by anybody. */
+  head(): number {
+    return (this.selectHead.values()[0] as [number])[0];
+  }
+
+  /** Writes and commits the batch. Throws with nothing written when the database does. */
+  write(batch: readonly Candidate[]): WriteResult {
+    return this.inTransaction(() => {
+      const headBefore = this.head();
+      const pending = new Pending();
+      const hits = this.find(batch);
+      const verdicts = batch.map((candidate, i) => this.admit(candidate, i, hits, pending));
+      const headAfter = this.insert(pending, verdicts, headBefore);
+      return { verdicts, removedIds: this.removedIds, headBefore, headAfter };
+    });
+  }
+
+  /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */
+  remove(seqs: readonly number[]): readonly string[] {
+    return this.inTransaction(() => {
+      for (const seq of seqs) this.removeOne(seq);
+      return this.removedIds;
+    });
+  }
+
+  /** NIP-40: removes up to `countMax` events that expired at or before `now`. Returns their ids. */
+  removeExpired(now: number, countMax: number): readonly string[] {
+    const rows = this.selectExpired.values(EXPIRING_KEY, now, countMax) as [number][];
+    return rows.length === 0 ? [] : this.remove(rows.map(([seq]) => seq));
+  }
+
+  private inTransaction<T>(body: () => T): T {
+    this.removedIds = [];
+    this.db.run("BEGIN IMMEDIATE");
+    try {
+      const result = body();
+      this.db.run("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.db.inTransaction) this.db.run("ROLLBACK"); // a full disk has rolled back by itself
+      throw error;
+    }
+  }
+
+  /** One lookup for the batch: which ids, addresses and deletions does the store know? */
+  private find(batch: readonly Candidate[]): Hits {
+    const keys: number[] = [];
+    for (const { keys: own } of batch) {
+      keys.push(own.id, own.deletedId);
+      if (own.address !== 0) keys.push(own.address, own.deletedAddress);
+    }
+    return this.findKeys(keys);
+  }
+
+  private findKeys(keys: readonly number[]): Hits {
+    const hits: Hits = new Map();
+    this.lookup.each(keys, (row) => {
+      const [key, age, seq] = row as [number, number, number];
+      const hit = { key, createdAt: -age, seq };
+      const list = hits.get(key);
+      if (list === undefined) hits.set(key, [hit]);
+      else list.push(hit);
+    });
+    return hits;
+  }
+
+  private admit(candidate: Candidate, index: number, hits: Hits, pending: Pending): Verdict {
+    if (pending.byId.has(candidate.id) || this.isStored(candidate, hits)) return DUPLICATE;
+    const isReplaceable = candidate.keys.address !== 0;
+    const isDeletion = candidate.kind === KIND_DELETION;
+    const event = isReplaceable || isDeletion ? decodeText(candidate.text) : null;
+    const address = event === null ? null : addressOf(event);
+    if (!isDeletion && this.isDeleted(candidate, address, hits, pending)) return DELETED;
+    if (event !== null && address !== null) {
+      if (!this.replace(event, address, hits, pending)) return REPLACED;
+    }
+    pending.add({ candidate, index, event, address, isDropped: false });
+    if (event !== null && isDeletion) this.applyDeletion(event, pending);
+    return { accepted: true, reason: "", seq: 0 };
+  }
+
+  private isStored(candidate: Candidate, hits: Hits): boolean {
+    const found = hits.get(candidate.keys.id);
+    if (found === undefined) return false;
+    const id = Buffer.from(candidate.id, "hex");
+    return found.some(({ seq }) => this.selectIsId.values(seq, id).length > 0);
+  }
+
+  /** NIP-09, for an event that comes after its deletion. */
+  private isDeleted(
+    candidate: Candidate,
+    address: string | null,
+    hits: Hits,
+    pending: Pending,
+  ): boolean {
+    const { deletedId, deletedAddress } = candidate.keys;
+    const inStore = [...(hits.get(deletedId) ?? []), ...(hits.get(deletedAddress) ?? [])];
+    const inBatch = [
+      ...(pending.deletions.get(deletedId) ?? []),
+      ...(pending.deletions.get(deletedAddress) ?? []),
+    ];
+    if (inStore.length + inBatch.length === 0) return false;
+    const event = decodeText(candidate.text);
+    const deletes = (deletion: NostrEvent | undefined): boolean =>
+      deletion !== undefined && deletesEvent(deletion, event, address);
+    return inBatch.some(deletes) || inStore.some(({ seq }) => deletes(this.load(seq)?.event));
+  }
+
+  /** Newest wins, lowest id on ties. False when the stored version stays. */
+  private replace(event: NostrEvent, address: string, hits: Hits, pending: Pending): boolean {
+    const rival = pending.byAddress.get(address);
+    if (rival !== undefined) {
+      if (!isNewer(event, parsed(rival))) return false;
+      pending.drop(rival);
+      return true;
+    }
+    for (const { seq } of hits.get(addressKey(address)) ?? []) {
+      const current = this.load(seq)?.event;
+      if (current === undefined || addressOf(current) !== address) continue;
+      if (!isNewer(event, current)) return false;
+      this.removeOne(seq);
+    }
+    return true;
+  }
+
+  /** NIP-09, for events that came before their deletion. Deletions are never deleted. */
+  private applyDeletion(deletion: NostrEvent, pending: Pending): void {
+    const { ids, addresses } = deletionTargets(deletion);
+    const keys = [...[...ids].map(idKey), ...[...addresses].map(addressKey)];
+    for (const hits of this.findKeys(keys).values()) {
+      for (const { seq, createdAt } of hits) {
+        const event = this.load(seq)?.event;
+        if (event === undefined || event.pubkey !== deletion.pubkey) continue;
+        if (ids.has(event.id) && event.kind !== KIND_DELETION) this.removeOne(seq);
+        else if (createdAt <= deletion.created_at && addresses.has(addressOf(event) ?? "")) {
+          this.removeOne(seq);
+        }
+      }
+    }
+    for (const id of ids) {
+      const entry = pending.byId.get(id);
+      if (entry !== undefined && deletesEvent(deletion, parsed(entry), null)) pending.drop(entry);
+    }
+    for (const address of addresses) {
+      const entry = pending.byAddress.get(address);
+      if (entry !== undefined && entry.candidate.created_at <= deletion.created_at) {
+        pending.drop(entry);
+      }
+    }
+  }
+
+  private load(seq: number): Stored | null {
+    const row = this.selectEvent.values(seq)[0] as [number, Uint8Array] | undefined;
+    if (row === undefined) return null;
+    return { expires: row[0], event: decodeText(payloadText(row[1])) };
+  }
+
+  private removeOne(seq: number): void {
+    const stored = this.load(seq);
+    if (stored === null) return;
+    const { event, expires } = stored;
+    const fields = { id: event.id, created_at: event.created_at, kind: event.kind, expires };
+    for (const row of termRows(fields, eventKeys(event), seq)) {
+      this.deleteTerm.run(row.key, row.age, row.order, row.seq);
+    }
+    this.deleteEvent.run(seq);
+    this.removedIds.push(event.id);
+  }
+
+  private insert(pending: Pending, verdicts: Verdict[], headBefore: number): number {
+    let seq = headBefore;
+    const events: SQLQueryBindings[] = [];
+    const rows: TermRow[] = [];
+    for (const { candidate, index, isDropped } of pending.list) {
+      if (isDropped) continue;
+      seq += 1;
+      verdicts[index] = { accepted: true, reason: "", seq };
+      const { id, created_at, kind, expires } = candidate;
+      const idBytes = Buffer.from(id, "hex");
+      events.push(seq, idBytes, created_at, kind, expires, packPayload(candidate.text));
+      for (const row of termRows(candidate, candidate.keys, seq)) rows.push(row);
+    }
+    if (seq === headBefore) return seq;
+    rows.sort((a, b) => a.key - b.key || a.age - b.age || a.order - b.order || a.seq - b.seq);
+    const terms: number[] = [];
+    for (const row of rows) terms.push(row.key, row.age, row.order, row.seq, row.kind);
+    this.events.insert(events);
+    this.terms.insert(terms);
+    this.updateHead.run(seq);
+    return seq;
+  }
+}
+
+/** NIP-01: the later one, and of the same second the one with the lowest id. */
+function isNewer(event: NostrEvent, current: NostrEvent): boolean {
+  if (event.created_at !== current.created_at) return event.created_at > current.created_at;
+  return event.id < current.id;
+}
+
+/** NIP-09: own events only; an address up to the request's time; never another deletion. */
+function deletesEvent(deletion: NostrEvent, event: NostrEvent, address: string | null): boolean {
+  if (deletion.kind !== KIND_DELETION || event.kind === KIND_DELETION) return false;
+  if (deletion.pubkey !== event.pubkey) return false;
+  const { ids, addresses } = deletionTargets(deletion);
+  if (ids.has(event.id)) return true;
+  if (address === null || event.created_at > deletion.created_at) return false;
+  return addresses.has(address);
+}

@@ -1,0 +1,57 @@
+// One client's connection, as the main thread keeps it: what is under way in both directions, which
+// subscriptions may still be sent for, and what it has cost.
+
+import type { ServerWebSocket } from "bun";
+
+export interface SocketData {
+  readonly address: string;
+  connection: Connection | null;
+}
+
+export type Socket = ServerWebSocket<SocketData>;
+
+export interface Traffic {
+  messages: number;
+  /** Of UTF-8 text, before compression. */
+  bytes: number;
+  /** Of these, how many messages left compressed. */
+  compressed: number;
+}
+
+export class Connection {
+  readonly id: number;
+  readonly socket: Socket;
+  readonly openedAt = performance.now();
+  readonly received: Traffic = { messages: 0, bytes: 0, compressed: 0 };
+  readonly sent: Traffic = { messages: 0, bytes: 0, compressed: 0 };
+  /** Frames to be sent at the end of this turn, together. */
+  outgoing: string[] = [];
+  outgoingSizes: number[] = [];
+  isTouched = false;
+  /** Messages given to the ingester and not yet dealt with. */
+  messagesUnderWay = 0;
+  bytesUnderWay = 0;
+  /** Of stored events: taken over from the reader, not yet known to have left. */
+  storedBytes = 0;
+  isPaused = false;
+  isClosed = false;
+  /** Why the relay ends it, for the log; null while it doesn't. */
+  endReason: string | null = null;
+  private readonly gens: number[] = [];
+
+  constructor(id: number, socket: Socket) {
+    this.id = id;
+    this.socket = socket;
+  }
+
+  /** Frames of that slot with a lower gen are no longer sent. */
+  raiseGen(slot: number, gen: number): void {
+    while (this.gens.length <= slot) this.gens.push(0);
+    if ((this.gens[slot] as number) < gen) this.gens[slot] = gen;
+  }
+
+  /** False for a frame of a subscription that has been closed or replaced. */
+  admitsGen(slot: number, gen: number): boolean {
+    return gen >= (this.gens[slot] ?? 0);
+  }
+}

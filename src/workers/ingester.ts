@@ -1,0 +1,308 @@
+// The ingester: client text → checked events, queries and refusals, each sent where it belongs. A
+// connection always has the same ingester, which numbers its subscriptions. It touches no database.
+//
+// Checks come cheapest first: recently stored ids are answered before anything is hashed, bounds and
+// times before the id, the id before the signature.
+
+import { setting } from "../config/current.ts";
+import { log } from "../config/log.ts";
+import { Admission, admissionRules } from "../crypto/admission.ts";
+import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { countValues, type Filter } from "../protocol/filter.ts";
+import { isHex64 } from "../protocol/hex.ts";
+import { classifyKind } from "../protocol/kind.ts";
+import {
+  encodeClosed,
+  encodeOk,
+  type MessageLimits,
+  parseClientMessage,
+} from "../protocol/message.ts";
+import type { Reason } from "../protocol/reason.ts";
+import type { Doorbell } from "../ring/doorbell.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+import { eventKeys } from "../store/term.ts";
+import {
+  type Done,
+  MAIL,
+  NO_SLOT,
+  readClientText,
+  readConnId,
+  readRef,
+  sendClose,
+  sendDone,
+  sendGate,
+  sendGone,
+  sendQuery,
+  sendStop,
+  sendStopped,
+  type SubscriptionRef,
+} from "./mail.ts";
+import { sendEvent } from "./mail-event.ts";
+import { FRAMES, sendFrame } from "./mail-frames.ts";
+import { RecentIds } from "./recent-ids.ts";
+import { openOutbox, type Role, type Station } from "./thread.ts";
+
+interface Subscription {
+  readonly slot: number;
+  readonly gen: number;
+  readonly values: number;
+}
+
+/** What an ingester keeps of a connection: only one that has subscribed has an entry. */
+interface Connection {
+  readonly subscriptions: Map<string, Subscription>;
+  readonly freeSlots: number[];
+  slotCount: number;
+  values: number;
+}
+
+const IDLE_SLEEP_MS = 1000;
+
+export class Ingester implements Role {
+  isStopped = false;
+  private readonly websocket: Outbox;
+  private readonly writer: Outbox;
+  private readonly readers: readonly Outbox[];
+  private readonly monitors: readonly Outbox[];
+  private readonly recentIds: RecentIds;
+  private readonly admission = new Admission(openSignatureBackend().backend);
+  private readonly connections = new Map<number, Connection>();
+  private gen = 0;
+  private done: { connId: number; messages: number; bytes: number } | null = null;
+
+  constructor(station: Station, bell: Doorbell) {
+    if (station.writer === null) throw new Error("assert: an ingester without a writer");
+    this.websocket = openOutbox(station.websocket, bell);
+    this.writer = openOutbox(station.writer, bell);
+    this.readers = station.readers.map((end) => openOutbox(end, bell));
+    this.monitors = station.monitors.map((end) => openOutbox(end, bell));
+    this.recentIds = new RecentIds(station.recentIds);
+  }
+
+  readonly visit = (ring: RingConsumer): void => {
+    switch (ring.type) {
+      case MAIL.clientText:
+        this.onClientText(ring);
+        break;
+      case MAIL.clientGone:
+        this.onClientGone(readConnId(ring));
+        break;
+      case MAIL.subscriptionEnded:
+        this.onSubscriptionEnded(readRef(ring));
+        break;
+      case MAIL.stop:
+        this.isStopped = true;
+        break;
+      default:
+        throw new Error(`assert: ingester got mail of type ${ring.type}`);
+    }
+    ring.release(); // the main thread may have paused sockets for want of room
+  };
+
+  turn(): number {
+    this.flushDone();
+    return IDLE_SLEEP_MS;
+  }
+
+  stop(): void {
+    sendStop(this.writer);
+    for (const reader of this.readers) sendStop(reader);
+    for (const monitor of this.monitors) sendStop(monitor);
+    sendStopped(this.websocket);
+  }
+
+  private onClientText(ring: RingConsumer): void {
+    const { connId, text } = readClientText(ring);
+    const messageBytes = Math.max(1, ring.length - 4);
+    const message = parseClientMessage(text, messageLimits());
+    switch (message.type) {
+      case "EVENT":
+        this.onEvent(connId, message.id, message.event, messageBytes);
+        return;
+      case "REQ":
+        this.onReq(connId, message.subscriptionId, message.filters);
+        break;
+      case "COUNT":
+        this.onCount(connId, message.queryId, message.filters);
+        break;
+      case "CLOSE":
+        this.closeSubscription(connId, message.subscriptionId);
+        break;
+      case "refused":
+        if (message.closes !== null) this.closeSubscription(connId, message.closes);
+        this.reply(connId, message.frame);
+        break;
+    }
+    this.addDone({ connId, messages: 1, bytes: messageBytes });
+  }
+
+  // Events
+
+  private onEvent(connId: number, id: string, value: unknown, messageBytes: number): void {
+    if (isHex64(id) && this.recentIds.has(id)) {
+      this.answer(connId, encodeOk(id, true, "duplicate: already have this event"), messageBytes);
+      return;
+    }
+    const refusal = this.takeEvent(connId, value, messageBytes);
+    if (refusal === null) return;
+    log("debug", "ingester", `refused event ${id} of connection ${connId}: ${refusal}`);
+    this.answer(connId, encodeOk(id, false, refusal), messageBytes);
+  }
+
+  /** Sends a good event on its way, which answers it; returns the reason against any other. */
+  private takeEvent(connId: number, value: unknown, messageBytes: number): Reason | null {
+    const now = Math.floor(Date.now() / 1000);
+    const admitted = this.admission.admit(value, admissionRules(), now);
+    if (typeof admitted === "string") return admitted;
+    const { event, text, expires } = admitted;
+    const { id, created_at, kind } = event;
+    const candidate = { id, created_at, kind, expires, keys: eventKeys(event), text };
+    if (classifyKind(kind) !== "ephemeral") {
+      sendEvent(this.writer, candidate, 0, connId, messageBytes);
+      return null;
+    }
+    for (const monitor of this.monitors) sendEvent(monitor, candidate, 0, connId, messageBytes);
+    this.answer(connId, encodeOk(id, true, ""), messageBytes);
+    return null;
+  }
+
+  // Subscriptions
+
+  private onReq(connId: number, id: string, filters: readonly Filter[]): void {
+    const connection = this.connections.get(connId) ?? this.openConnection(connId);
+    const old = connection.subscriptions.get(id);
+    let values = 0;
+    for (const filter of filters) values += countValues(filter);
+    const reason = checkRoom(connection, old, values);
+    if (reason !== null) {
+      this.closeSubscription(connId, id);
+      this.reply(connId, encodeClosed(id, reason));
+      return;
+    }
+    const slot = old?.slot ?? connection.freeSlots.pop() ?? connection.slotCount++;
+    const ref = this.nextRef(connId, slot);
+    connection.subscriptions.set(id, { slot, gen: ref.gen, values });
+    connection.values += values - (old?.values ?? 0);
+    sendGate(this.websocket, ref);
+    sendQuery(this.readerOf(connId), {
+      ...ref,
+      isCount: false,
+      isReplacement: old !== undefined,
+      id,
+      filters,
+    });
+  }
+
+  private onCount(connId: number, id: string, filters: readonly Filter[]): void {
+    if (setting("relay.count_max") === 0) {
+      this.reply(connId, encodeClosed(id, "unsupported: this relay does not count (NIP-45)"));
+      return;
+    }
+    const ref = { connId, slot: NO_SLOT, gen: 0 };
+    sendQuery(this.readerOf(connId), {
+      ...ref,
+      isCount: true,
+      isReplacement: false,
+      id,
+      filters,
+    });
+  }
+
+  private closeSubscription(connId: number, id: string): void {
+    const connection = this.connections.get(connId);
+    const old = connection?.subscriptions.get(id);
+    if (connection === undefined || old === undefined) return;
+    this.forget(connection, id, old);
+    const ref = this.nextRef(connId, old.slot);
+    sendGate(this.websocket, ref);
+    sendClose(this.readerOf(connId), ref);
+  }
+
+  /** The relay itself has ended a subscription, with a CLOSED. */
+  private onSubscriptionEnded(ref: SubscriptionRef): void {
+    const connection = this.connections.get(ref.connId);
+    for (const [id, old] of connection?.subscriptions ?? []) {
+      if (old.slot !== ref.slot || old.gen !== ref.gen) continue;
+      this.closeSubscription(ref.connId, id);
+      return;
+    }
+  }
+
+  private forget(connection: Connection, id: string, old: Subscription): void {
+    connection.subscriptions.delete(id);
+    connection.freeSlots.push(old.slot);
+    connection.values -= old.values;
+  }
+
+  private onClientGone(connId: number): void {
+    sendGone(this.readerOf(connId), connId); // COUNTs leave no entry here
+    this.connections.delete(connId);
+  }
+
+  private openConnection(connId: number): Connection {
+    const connection = { subscriptions: new Map(), freeSlots: [], slotCount: 0, values: 0 };
+    this.connections.set(connId, connection);
+    return connection;
+  }
+
+  private nextRef(connId: number, slot: number): SubscriptionRef {
+    this.gen += 1;
+    return { connId, slot, gen: this.gen };
+  }
+
+  private readerOf(connId: number): Outbox {
+    return this.readers[connId % this.readers.length] as Outbox;
+  }
+
+  // Answers
+
+  private reply(connId: number, frame: string): void {
+    this.answer(connId, frame, 0);
+  }
+
+  /** `doneBytes` > 0: this frame is the end of a message of that length. */
+  private answer(connId: number, frame: string, doneBytes: number): void {
+    const ref = { connId, slot: NO_SLOT, gen: 0 };
+    sendFrame(this.websocket, ref, FRAMES.reply, frame, doneBytes);
+  }
+
+  /** Runs of messages of one connection are reported as one. */
+  private addDone(done: Done): void {
+    if (this.done === null || this.done.connId !== done.connId) {
+      this.flushDone();
+      this.done = { ...done };
+      return;
+    }
+    this.done.messages += done.messages;
+    this.done.bytes += done.bytes;
+  }
+
+  private flushDone(): void {
+    if (this.done !== null) sendDone(this.websocket, this.done);
+    this.done = null;
+  }
+}
+
+function checkRoom(
+  connection: Connection,
+  old: Subscription | undefined,
+  values: number,
+): Reason | null {
+  const subscriptionsMax = setting("relay.subscriptions_max");
+  if (old === undefined && connection.subscriptions.size >= subscriptionsMax) {
+    return `rate-limited: more than ${subscriptionsMax} subscriptions on this connection`;
+  }
+  const valuesMax = setting("relay.connection_filter_values_max");
+  if (connection.values - (old?.values ?? 0) + values > valuesMax) {
+    return `rate-limited: more than ${valuesMax} filter values on this connection`;
+  }
+  return null;
+}
+
+function messageLimits(): MessageLimits {
+  return {
+    filtersMax: setting("relay.filters_max"),
+    filterValuesMax: setting("relay.filter_values_max"),
+  };
+}

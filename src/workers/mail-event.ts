@@ -1,0 +1,87 @@
+// Events between threads: everything the writer and the monitor need, so that neither parses JSON
+// unless it must. Layouts as in mail.ts.
+
+import type { Outbox } from "../ring/outbox.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+import { type Candidate, textId } from "../store/candidate.ts";
+import { MAIL } from "./mail.ts";
+
+// event: f64 seq | f64 created_at | f64 expires | f64 × 4 keys (id, address, deletedId,
+//        deletedAddress) | u32 kind | u32 term count | u32 connId | u32 message bytes
+//        | f64 × terms | text
+
+const EVENT_HEADER_BYTES = 72;
+
+export interface EventMail extends Candidate {
+  readonly text: Buffer;
+  /** 0 for an ephemeral event, and on its way to the writer. */
+  readonly seq: number;
+  /** Whom the OK goes to, and how long its message was. */
+  readonly connId: number;
+  readonly messageBytes: number;
+}
+
+export function eventMailBytes(candidate: Candidate): number {
+  return EVENT_HEADER_BYTES + 8 * candidate.keys.terms.length + candidate.text.length;
+}
+
+export function sendEvent(
+  out: Outbox,
+  candidate: Candidate,
+  seq: number,
+  connId: number,
+  messageBytes: number,
+): void {
+  const { keys, text } = candidate;
+  const bytes = eventMailBytes(candidate);
+  const at = out.reserve(bytes);
+  const { view } = out;
+  view.setFloat64(at, seq, true);
+  view.setFloat64(at + 8, candidate.created_at, true);
+  view.setFloat64(at + 16, candidate.expires, true);
+  view.setFloat64(at + 24, keys.id, true);
+  view.setFloat64(at + 32, keys.address, true);
+  view.setFloat64(at + 40, keys.deletedId, true);
+  view.setFloat64(at + 48, keys.deletedAddress, true);
+  view.setUint32(at + 56, candidate.kind, true);
+  view.setUint32(at + 60, keys.terms.length, true);
+  view.setUint32(at + 64, connId, true);
+  view.setUint32(at + 68, messageBytes, true);
+  let termAt = at + EVENT_HEADER_BYTES;
+  for (const term of keys.terms) {
+    view.setFloat64(termAt, term, true);
+    termAt += 8;
+  }
+  out.bytes.set(text, termAt);
+  out.commit(MAIL.event, bytes);
+}
+
+/** The text stays in the ring: whoever keeps it beyond the batch copies it. */
+export function readEvent(ring: RingConsumer): EventMail {
+  const { view, offset: at } = ring;
+  const termCount = view.getUint32(at + 60, true);
+  const terms: number[] = [];
+  let termAt = at + EVENT_HEADER_BYTES;
+  for (let i = 0; i < termCount; i++) {
+    terms.push(view.getFloat64(termAt, true));
+    termAt += 8;
+  }
+  const text = ring.bytes.subarray(termAt, at + ring.length);
+  return {
+    id: textId(text),
+    seq: view.getFloat64(at, true),
+    created_at: view.getFloat64(at + 8, true),
+    expires: view.getFloat64(at + 16, true),
+    keys: {
+      id: view.getFloat64(at + 24, true),
+      address: view.getFloat64(at + 32, true),
+      deletedId: view.getFloat64(at + 40, true),
+      deletedAddress: view.getFloat64(at + 48, true),
+      terms,
+    },
+    kind: view.getUint32(at + 56, true),
+    connId: view.getUint32(at + 64, true),
+    messageBytes: view.getUint32(at + 68, true),
+    text,
+  };
+}

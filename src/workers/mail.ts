@@ -1,0 +1,247 @@
+// Every message between threads: its type number, and the layout of most; frames for clients are in
+// mail-frames.ts, events in mail-event.ts. All integers are little-endian; `gen` and `seq` are f64 because they may pass 2^32; texts are UTF-8.
+//
+// slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen. The
+// main thread drops frames of a gen that is no longer the slot's, so that nothing of a subscription
+// is sent once its CLOSE or its replacement has been seen, whatever other threads still produce.
+
+import { Packr } from "msgpackr";
+import type { EoseHint } from "../protocol/message.ts";
+import { decodeFilter, encodeFilter, type Filter, type FilterRow } from "../protocol/filter.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+
+export const MAIL = {
+  // main → ingester
+  clientText: 1,
+  clientGone: 2,
+  subscriptionEnded: 3,
+  // main → ingester → writer, reader → monitor: nothing more will come; each answers `stopped`
+  stop: 4,
+  stopped: 5,
+  // → main
+  frames: 10,
+  gate: 11,
+  done: 12,
+  fanout: 13,
+  // ingester → writer, writer → monitor, ingester → monitor
+  event: 20,
+  // ingester → reader
+  query: 30,
+  // ingester → reader → monitor
+  close: 31,
+  gone: 32,
+  // reader → monitor
+  subscribe: 40,
+  // main → reader
+  credit: 50,
+} as const;
+
+/** Frames that belong to no subscription (OK, NOTICE, COUNT) have this slot and are never dropped. */
+export const NO_SLOT = 0xffffffff;
+
+/** Which REQ of which connection. */
+export interface SubscriptionRef {
+  readonly connId: number;
+  readonly slot: number;
+  readonly gen: number;
+}
+
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+// clientText: u32 connId | text
+
+/** False when the ring is full. `bytes` is the text's length in UTF-8. */
+export function trySendClientText(
+  out: Outbox,
+  connId: number,
+  text: string,
+  bytes: number,
+): boolean {
+  const at = out.tryReserve(4 + bytes);
+  if (at < 0) return false;
+  out.view.setUint32(at, connId, true);
+  out.bytes.write(text, at + 4, bytes, "utf8");
+  out.commit(MAIL.clientText, 4 + bytes);
+  return true;
+}
+
+export function readClientText(ring: RingConsumer): { connId: number; text: string } {
+  const connId = ring.view.getUint32(ring.offset, true);
+  return { connId, text: ring.bytes.toString("utf8", ring.offset + 4, ring.offset + ring.length) };
+}
+
+// clientGone, gone: u32 connId
+
+export function trySendClientGone(out: Outbox, connId: number): boolean {
+  const at = out.tryReserve(4);
+  if (at < 0) return false;
+  out.view.setUint32(at, connId, true);
+  out.commit(MAIL.clientGone, 4);
+  return true;
+}
+
+export function sendGone(out: Outbox, connId: number): void {
+  out.view.setUint32(out.reserve(4), connId, true);
+  out.commit(MAIL.gone, 4);
+}
+
+export function readConnId(ring: RingConsumer): number {
+  return ring.view.getUint32(ring.offset, true);
+}
+
+// subscriptionEnded, gate, close: u32 connId | u32 slot | f64 gen
+
+export const REF_BYTES = 16;
+
+export function writeRef(out: Outbox, at: number, ref: SubscriptionRef): void {
+  out.view.setUint32(at, ref.connId, true);
+  out.view.setUint32(at + 4, ref.slot, true);
+  out.view.setFloat64(at + 8, ref.gen, true);
+}
+
+export function readRef(ring: RingConsumer): SubscriptionRef {
+  return {
+    connId: ring.view.getUint32(ring.offset, true),
+    slot: ring.view.getUint32(ring.offset + 4, true),
+    gen: ring.view.getFloat64(ring.offset + 8, true),
+  };
+}
+
+export function trySendSubscriptionEnded(out: Outbox, ref: SubscriptionRef): boolean {
+  const at = out.tryReserve(REF_BYTES);
+  if (at < 0) return false;
+  writeRef(out, at, ref);
+  out.commit(MAIL.subscriptionEnded, REF_BYTES);
+  return true;
+}
+
+/** From now on, frames of that slot with a lower gen are dropped. */
+export function sendGate(out: Outbox, ref: SubscriptionRef): void {
+  writeRef(out, out.reserve(REF_BYTES), ref);
+  out.commit(MAIL.gate, REF_BYTES);
+}
+
+/** Ends whatever that slot has of a lower gen. */
+export function sendClose(out: Outbox, ref: SubscriptionRef): void {
+  writeRef(out, out.reserve(REF_BYTES), ref);
+  out.commit(MAIL.close, REF_BYTES);
+}
+
+// stop: empty
+
+export function sendStop(out: Outbox): void {
+  out.reserve(0);
+  out.commit(MAIL.stop, 0);
+}
+
+export function trySendStop(out: Outbox): boolean {
+  if (out.tryReserve(0) < 0) return false;
+  out.commit(MAIL.stop, 0);
+  return true;
+}
+
+export function sendStopped(out: Outbox): void {
+  out.reserve(0);
+  out.commit(MAIL.stopped, 0);
+}
+
+// done: u32 connId | u32 messages | u32 bytes: so many of the client's messages have been dealt with
+
+export interface Done {
+  readonly connId: number;
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+export function sendDone(out: Outbox, done: Done): void {
+  const at = out.reserve(12);
+  out.view.setUint32(at, done.connId, true);
+  out.view.setUint32(at + 4, done.messages, true);
+  out.view.setUint32(at + 8, done.bytes, true);
+  out.commit(MAIL.done, 12);
+}
+
+export function readDone(ring: RingConsumer): Done {
+  return {
+    connId: ring.view.getUint32(ring.offset, true),
+    messages: ring.view.getUint32(ring.offset + 4, true),
+    bytes: ring.view.getUint32(ring.offset + 8, true),
+  };
+}
+
+// credit: u32 connId | u32 bytes: so many bytes of stored events have left for the client
+
+export function trySendCredit(out: Outbox, connId: number, bytes: number): boolean {
+  const at = out.tryReserve(8);
+  if (at < 0) return false;
+  out.view.setUint32(at, connId, true);
+  out.view.setUint32(at + 4, bytes, true);
+  out.commit(MAIL.credit, 8);
+  return true;
+}
+
+export function readCredit(ring: RingConsumer): { connId: number; bytes: number } {
+  return {
+    connId: ring.view.getUint32(ring.offset, true),
+    bytes: ring.view.getUint32(ring.offset + 4, true),
+  };
+}
+
+// query: ref (16) | u32 1 for COUNT | u32 1 for a REQ that replaces another | msgpack [id, filters]
+// subscribe: ref (16) | f64 last seq seen | msgpack [id, filters, hint]
+
+export interface QueryMail extends SubscriptionRef {
+  readonly isCount: boolean;
+  /** The slot had a subscription of that id, which ends with this. */
+  readonly isReplacement: boolean;
+  readonly id: string;
+  readonly filters: readonly Filter[];
+}
+
+export function sendQuery(out: Outbox, query: QueryMail): void {
+  const body = packr.pack([query.id, query.filters.map(encodeFilter)]);
+  const at = out.reserve(24 + body.length);
+  writeRef(out, at, query);
+  out.view.setUint32(at + 16, query.isCount ? 1 : 0, true);
+  out.view.setUint32(at + 20, query.isReplacement ? 1 : 0, true);
+  out.bytes.set(body, at + 24);
+  out.commit(MAIL.query, 24 + body.length);
+}
+
+/** Copied out of the ring first: msgpackr's fast paths expect memory of their own. */
+function unpackFrom(ring: RingConsumer, start: number): unknown {
+  return packr.unpack(Buffer.from(ring.bytes.subarray(start, ring.offset + ring.length)));
+}
+
+export function readQuery(ring: RingConsumer): QueryMail {
+  const [id, rows] = unpackFrom(ring, ring.offset + 24) as [string, FilterRow[]];
+  const isCount = ring.view.getUint32(ring.offset + 16, true) === 1;
+  const isReplacement = ring.view.getUint32(ring.offset + 20, true) === 1;
+  return { ...readRef(ring), isCount, isReplacement, id, filters: rows.map(decodeFilter) };
+}
+
+/** A subscription whose stored part is done: EOSE is the monitor's to send, then live events. */
+export interface SubscribeMail extends SubscriptionRef {
+  readonly id: string;
+  readonly filters: readonly Filter[];
+  readonly hint: EoseHint;
+  /** Events up to this one were the reader's. */
+  readonly headSeq: number;
+}
+
+export function sendSubscribe(out: Outbox, mail: SubscribeMail): void {
+  const body = packr.pack([mail.id, mail.filters.map(encodeFilter), mail.hint]);
+  const at = out.reserve(24 + body.length);
+  writeRef(out, at, mail);
+  out.view.setFloat64(at + 16, mail.headSeq, true);
+  out.bytes.set(body, at + 24);
+  out.commit(MAIL.subscribe, 24 + body.length);
+}
+
+export function readSubscribe(ring: RingConsumer): SubscribeMail {
+  const start = ring.offset + 24;
+  const [id, rows, hint] = unpackFrom(ring, start) as [string, FilterRow[], EoseHint];
+  const headSeq = ring.view.getFloat64(ring.offset + 16, true);
+  return { ...readRef(ring), id, filters: rows.map(decodeFilter), hint, headSeq };
+}

@@ -1,0 +1,222 @@
+// The monitor: live delivery. Open subscriptions are found by the keys of their filters in an
+// inverted index, so an event is checked only against filters that may match it.
+//
+// Exactly once around EOSE: a subscription arrives with the last commit its reader has seen. The
+// monitor sends EOSE, then the commits after that one which it has already handled itself (from
+// memory, else from the database), and from then on each event as it comes.
+
+import type { Database } from "bun:sqlite";
+import type { NostrEvent } from "../protocol/event.ts";
+import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
+import { encodeEose, encodeEventPrefix } from "../protocol/message.ts";
+import type { Doorbell } from "../ring/doorbell.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import { recordBytesMax, type RingConsumer } from "../ring/ring.ts";
+import { decodeText } from "../store/candidate.ts";
+import { monitorKeys } from "../store/plan.ts";
+import { EventReader } from "../store/read.ts";
+import { openForReading, storeOptions } from "../store/schema.ts";
+import {
+  MAIL,
+  readConnId,
+  readRef,
+  readSubscribe,
+  sendStopped,
+  type SubscribeMail,
+  type SubscriptionRef,
+} from "./mail.ts";
+import { type EventMail, readEvent } from "./mail-event.ts";
+import { FRAMES, type Recipient, recipientBytes, sendFanout, sendFrame } from "./mail-frames.ts";
+import { RecentEvents } from "./recent-events.ts";
+import { openOutbox, type Role, type Station } from "./thread.ts";
+
+const IDLE_SLEEP_MS = 1000;
+/** Ephemeral events are sent once although clients publish them by several roads. */
+const EPHEMERAL_IDS_MAX = 4096;
+/** Recipients of one fanout record take at most this much of it, whatever the event's size. */
+const RECIPIENTS_BYTES_MAX = 65536;
+
+interface Subscription extends Recipient {
+  readonly filters: readonly Filter[];
+  readonly headSeq: number;
+  /** The last event it was considered for, so that two of its filters send it once. */
+  mark: number;
+}
+
+interface Entry {
+  readonly subscription: Subscription;
+  readonly filter: Filter;
+}
+
+export class Monitor implements Role {
+  isStopped = false;
+  private readonly websocket: Outbox;
+  private readonly db: Database;
+  private readonly store: EventReader;
+  private readonly index = new Map<number, Set<Entry>>();
+  /** By connection, then slot. */
+  private readonly clients = new Map<number, Map<number, Entry[]>>();
+  private readonly recent = new RecentEvents();
+  private readonly ephemeralIds = new Set<string>();
+  private upstreamRunning: number;
+  private lastSeq: number;
+  private marks = 0;
+
+  constructor(station: Station, bell: Doorbell) {
+    this.websocket = openOutbox(station.websocket, bell);
+    this.upstreamRunning = station.inbound.length;
+    this.db = openForReading(storeOptions());
+    this.store = new EventReader(this.db);
+    this.lastSeq = this.store.head();
+  }
+
+  readonly visit = (ring: RingConsumer): void => {
+    switch (ring.type) {
+      case MAIL.event:
+        this.onEvent(readEvent(ring));
+        break;
+      case MAIL.subscribe:
+        this.onSubscribe(readSubscribe(ring));
+        break;
+      case MAIL.close:
+        this.onClose(readRef(ring));
+        break;
+      case MAIL.gone:
+        this.onGone(readConnId(ring));
+        break;
+      case MAIL.stop:
+        this.upstreamRunning -= 1;
+        break;
+      default:
+        throw new Error(`assert: monitor got mail of type ${ring.type}`);
+    }
+    ring.release();
+  };
+
+  turn(): number {
+    this.isStopped = this.upstreamRunning === 0;
+    return IDLE_SLEEP_MS;
+  }
+
+  stop(): void {
+    this.db.close();
+    sendStopped(this.websocket);
+  }
+
+  private onEvent(mail: EventMail): void {
+    if (mail.seq === 0) {
+      if (this.isRepeated(mail.id)) return;
+    } else {
+      this.lastSeq = Math.max(this.lastSeq, mail.seq);
+      this.recent.add(mail.seq, mail.expires, mail.text);
+    }
+    const recipients = this.match(mail);
+    if (recipients.length > 0) this.send(recipients, mail.text);
+  }
+
+  /** The subscriptions that the event is new to and some filter of which it matches. */
+  private match(mail: EventMail): Subscription[] {
+    this.marks += 1;
+    const recipients: Subscription[] = [];
+    const { keys } = mail;
+    let event: NostrEvent | null = null;
+    for (let i = -1; i < keys.terms.length; i++) {
+      const entries = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
+      if (entries === undefined) continue;
+      event ??= decodeText(mail.text);
+      for (const { subscription, filter } of entries) {
+        if (subscription.mark === this.marks) continue;
+        if (mail.seq !== 0 && mail.seq <= subscription.headSeq) continue;
+        if (!matchesFilter(filter, event)) continue;
+        subscription.mark = this.marks;
+        recipients.push(subscription);
+      }
+    }
+    return recipients;
+  }
+
+  private send(recipients: readonly Subscription[], text: Buffer): void {
+    const room = recordBytesMax(this.websocket.producer.capacity) - 8 - text.length;
+    const listBytesMax = Math.min(room, RECIPIENTS_BYTES_MAX);
+    let piece: Subscription[] = [];
+    let pieceBytes = 0;
+    for (const recipient of recipients) {
+      const bytes = recipientBytes(recipient);
+      if (pieceBytes + bytes > listBytesMax && piece.length > 0) {
+        sendFanout(this.websocket, piece, pieceBytes, text);
+        piece = [];
+        pieceBytes = 0;
+      }
+      piece.push(recipient);
+      pieceBytes += bytes;
+    }
+    sendFanout(this.websocket, piece, pieceBytes, text);
+  }
+
+  private onSubscribe(mail: SubscribeMail): void {
+    const { connId, slot, gen, filters, headSeq } = mail;
+    const prefix = Buffer.from(encodeEventPrefix(mail.id));
+    const subscription = { connId, slot, gen, prefix, filters, headSeq, mark: 0 };
+    sendFrame(this.websocket, mail, FRAMES.live, encodeEose(mail.id, mail.hint), 0);
+    this.replay(subscription);
+    const entries = filters.map((filter) => ({ subscription, filter }));
+    for (const entry of entries) {
+      for (const key of monitorKeys(entry.filter)) {
+        const found = this.index.get(key);
+        if (found === undefined) this.index.set(key, new Set([entry]));
+        else found.add(entry);
+      }
+    }
+    const slots = this.clients.get(connId);
+    if (slots === undefined) this.clients.set(connId, new Map([[slot, entries]]));
+    else slots.set(slot, entries);
+  }
+
+  /** Commits after the reader's last and up to the monitor's own. */
+  private replay(subscription: Subscription): void {
+    const { headSeq, filters } = subscription;
+    if (headSeq >= this.lastSeq) return;
+    const now = Date.now() / 1000;
+    const missed =
+      this.recent.after(headSeq) ??
+      this.store.textsAfter(headSeq, this.lastSeq, Number.MAX_SAFE_INTEGER);
+    for (const { seq, expires, text } of missed) {
+      if (seq > this.lastSeq || (expires !== 0 && expires <= now)) continue;
+      if (matchesAny(filters, decodeText(text))) this.send([subscription], text);
+    }
+  }
+
+  private onClose(ref: SubscriptionRef): void {
+    const slots = this.clients.get(ref.connId);
+    const entries = slots?.get(ref.slot);
+    if (slots === undefined || entries === undefined) return;
+    this.uninstall(entries);
+    slots.delete(ref.slot);
+    if (slots.size === 0) this.clients.delete(ref.connId);
+  }
+
+  private onGone(connId: number): void {
+    for (const entries of this.clients.get(connId)?.values() ?? []) this.uninstall(entries);
+    this.clients.delete(connId);
+  }
+
+  private uninstall(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      for (const key of monitorKeys(entry.filter)) {
+        const found = this.index.get(key);
+        found?.delete(entry);
+        if (found?.size === 0) this.index.delete(key);
+      }
+    }
+  }
+
+  private isRepeated(id: string): boolean {
+    if (this.ephemeralIds.has(id)) return true;
+    this.ephemeralIds.add(id);
+    if (this.ephemeralIds.size > EPHEMERAL_IDS_MAX) {
+      const [oldest] = this.ephemeralIds;
+      this.ephemeralIds.delete(oldest as string);
+    }
+    return false;
+  }
+}

@@ -1,0 +1,194 @@
+// The worker threads of a relay process and the rings between them and the main thread. A worker
+// that fails takes the process with it: a relay that has lost a thread must not limp on.
+//
+//   main ─▶ ingester ─▶ writer ─▶ monitor ─▶ main      every role also has a ring to main;
+//     └─(credit)─▶ reader ◀─ ingester                   reader ─▶ monitor, ingester ─▶ monitor
+
+import { cpus } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { Settings } from "../config/options.ts";
+import { describeError, log } from "../config/log.ts";
+import { Doorbell } from "../ring/doorbell.ts";
+import type { Inbox } from "../ring/inbox.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import { createRing } from "../ring/ring.ts";
+import { RecentIds } from "./recent-ids.ts";
+import { openInbox, openOutbox, type RingEnd, type RoleName, type Station } from "./thread.ts";
+
+export const EXIT_WORKER_FAILED = 70;
+const RING_BYTES_MIN = 1 << 20;
+/** What a record adds to a client's message or an event: headers, keys of tags, the frame. */
+const RECORD_OVERHEAD_BYTES = 4096;
+
+export interface ThreadCounts {
+  readonly ingester: number;
+  readonly reader: number;
+  readonly monitor: number;
+}
+
+/** The main thread's ends. */
+export interface Pool {
+  readonly inbox: Inbox;
+  readonly ingesters: readonly Outbox[];
+  readonly readers: readonly Outbox[];
+  readonly threadCount: number;
+}
+
+/** One each on two cores. More ingesters first: they hash and verify, the most work there is. */
+export function threadCounts(settings: Settings, cores = cpus().length): ThreadCounts {
+  const spare = Math.max(1, cores - 2); // the main thread and the writer want one each
+  return {
+    ingester: settings["threads.ingester"] || Math.min(16, Math.max(1, Math.ceil(spare / 2))),
+    reader: settings["threads.reader"] || Math.min(16, Math.max(1, Math.floor(spare / 2))),
+    monitor: settings["threads.monitor"] || Math.min(8, Math.max(1, Math.floor(spare / 4))),
+  };
+}
+
+function powerOfTwoFrom(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes));
+}
+
+/** Room for two of the largest records, so that any one always fits (see ring.ts). */
+function ringCapacity(settings: Settings): number {
+  const eventBytes = settings["events.bytes_max"] + 8 * settings["events.tags_max"];
+  const largest = Math.max(settings["relay.message_bytes_max"], eventBytes);
+  return Math.max(RING_BYTES_MIN, powerOfTwoFrom(2 * (largest + RECORD_OVERHEAD_BYTES)));
+}
+
+class Wiring {
+  private readonly capacity: number;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+  }
+
+  /** A ring from each of `producers` to each of `consumers`. */
+  connect(producers: readonly Doorbell[], consumers: readonly Doorbell[]): Link {
+    const rings = producers.map(() => consumers.map(() => createRing(this.capacity)));
+    const ringOf = (p: number, c: number) => (rings[p] as SharedArrayBuffer[])[c]!;
+    return {
+      outOf: (p) => consumers.map((bell, c) => ({ ring: ringOf(p, c), bell: bell.shared })),
+      into: (c) => producers.map((bell, p) => ({ ring: ringOf(p, c), bell: bell.shared })),
+    };
+  }
+}
+
+interface Link {
+  readonly outOf: (producer: number) => RingEnd[];
+  readonly into: (consumer: number) => RingEnd[];
+}
+
+function bells(count: number): Doorbell[] {
+  return Array.from({ length: count }, () => new Doorbell());
+}
+
+/** Starts all workers; resolves once each of them runs. */
+export async function startPool(settings: Settings): Promise<Pool> {
+  const counts = threadCounts(settings);
+  const main = new Doorbell();
+  const [ingesters, readers, monitors] = [
+    bells(counts.ingester),
+    bells(counts.reader),
+    bells(counts.monitor),
+  ];
+  const writers = bells(1);
+  const wiring = new Wiring(ringCapacity(settings));
+  const link = (from: Doorbell[], to: Doorbell[]) => wiring.connect(from, to);
+  const mainIngester = link([main], ingesters);
+  const mainReader = link([main], readers);
+  const ingesterWriter = link(ingesters, writers);
+  const ingesterReader = link(ingesters, readers);
+  const ingesterMonitor = link(ingesters, monitors);
+  const readerMonitor = link(readers, monitors);
+  const writerMonitor = link(writers, monitors);
+  const toMain = {
+    ingester: link(ingesters, [main]),
+    reader: link(readers, [main]),
+    monitor: link(monitors, [main]),
+    writer: link(writers, [main]),
+  };
+  const recentIds = new RecentIds().shared;
+
+  const station = (role: RoleName, index: number, bell: Doorbell, wires: Wires): Station => ({
+    role,
+    index,
+    settings,
+    bell: bell.shared,
+    recentIds,
+    websocket: toMain[role].outOf(index)[0] as RingEnd,
+    inbound: wires.inbound,
+    writer: wires.writer ?? null,
+    readers: wires.readers ?? [],
+    monitors: wires.monitors ?? [],
+  });
+  const stations = [
+    ...writers.map((bell, i) =>
+      station("writer", i, bell, {
+        inbound: ingesterWriter.into(i),
+        monitors: writerMonitor.outOf(i),
+      }),
+    ),
+    ...monitors.map((bell, i) =>
+      station("monitor", i, bell, {
+        inbound: [...ingesterMonitor.into(i), ...readerMonitor.into(i), ...writerMonitor.into(i)],
+      }),
+    ),
+    ...readers.map((bell, i) =>
+      station("reader", i, bell, {
+        inbound: [...ingesterReader.into(i), ...mainReader.into(i)],
+        monitors: readerMonitor.outOf(i),
+      }),
+    ),
+    ...ingesters.map((bell, i) =>
+      station("ingester", i, bell, {
+        inbound: mainIngester.into(i),
+        writer: ingesterWriter.outOf(i)[0] as RingEnd,
+        readers: ingesterReader.outOf(i),
+        monitors: ingesterMonitor.outOf(i),
+      }),
+    ),
+  ];
+  await startAll(stations);
+  return {
+    inbox: openInbox(main, [
+      ...toMain.ingester.into(0),
+      ...toMain.reader.into(0),
+      ...toMain.monitor.into(0),
+      ...toMain.writer.into(0),
+    ]),
+    ingesters: mainIngester.outOf(0).map((end) => openOutbox(end, main)),
+    readers: mainReader.outOf(0).map((end) => openOutbox(end, main)),
+    threadCount: stations.length,
+  };
+}
+
+interface Wires {
+  readonly inbound: readonly RingEnd[];
+  readonly writer?: RingEnd;
+  readonly readers?: readonly RingEnd[];
+  readonly monitors?: readonly RingEnd[];
+}
+
+/** The writer first: it creates and migrates the database that the others open. */
+async function startAll(stations: readonly Station[]): Promise<void> {
+  const [writer, ...others] = stations;
+  await startWorker(writer as Station);
+  await Promise.all(others.map(startWorker));
+}
+
+function startWorker(station: Station): Promise<void> {
+  const name = `${station.role} ${station.index}`;
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: station });
+  worker.on("error", (error) => fail(name, describeError(error)));
+  worker.on("exit", (code) => {
+    if (code !== 0) fail(name, `exit code ${code}`);
+  });
+  return new Promise((resolve) => {
+    worker.once("message", () => resolve());
+  });
+}
+
+function fail(name: string, why: string): never {
+  log("error", "pool", `the ${name} thread has failed, the relay stops: ${why}`);
+  process.exit(EXIT_WORKER_FAILED);
+}

@@ -1,0 +1,314 @@
+// The reader: the stored part of REQ and COUNT. Scans run in time slices, new ones first, so that a
+// heavy query delays a light one by a slice at most. Each client has a window of bytes under way: a
+// client that doesn't read pauses its own scans and nobody else's.
+//
+// A finished REQ moves to its monitor together with the last commit its scan has seen; EOSE is the
+// monitor's to send. CLOSE and disconnects take the same road, so they can't overtake.
+
+import type { Database } from "bun:sqlite";
+import { setting } from "../config/current.ts";
+import { describeError, log } from "../config/log.ts";
+import { encodeClosed, encodeCount, encodeEventPrefix } from "../protocol/message.ts";
+import { type Filter, matchesAny } from "../protocol/filter.ts";
+import type { Doorbell } from "../ring/doorbell.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+import { decodeText } from "../store/candidate.ts";
+import { EventReader } from "../store/read.ts";
+import { Scan } from "../store/scan.ts";
+import { openForReading, storeOptions } from "../store/schema.ts";
+import {
+  MAIL,
+  type QueryMail,
+  readConnId,
+  readCredit,
+  readQuery,
+  readRef,
+  sendClose,
+  sendGone,
+  sendStop,
+  sendStopped,
+  sendSubscribe,
+  type SubscriptionRef,
+} from "./mail.ts";
+import { FRAMES, sendEventFrames, sendFrame } from "./mail-frames.ts";
+import { openOutbox, type Role, type Station } from "./thread.ts";
+
+const IDLE_SLEEP_MS = 1000;
+/** Stored events are sent in pieces of about this many bytes. */
+const PIECE_BYTES = 65536;
+/** New queries go first, but not for ever: every so many slices one is the oldest's. */
+const OLDEST_EVERY = 8;
+/** With more commits than this since its scan began, a REQ reads them too before it goes live. */
+const LATE_COMMITS_MAX = 1000;
+
+interface Query {
+  readonly mail: QueryMail;
+  readonly prefix: Buffer;
+  /** Opened by the query's first slice. */
+  scan: Scan | null;
+  count: number;
+  /** Set once the scan is done: what was committed after this is still to be read. */
+  lateSeq: number | null;
+}
+
+/** A client with queries. Forgotten when it has none left and nothing under way. */
+interface Client {
+  readonly connId: number;
+  readonly queries: Set<Query>;
+  bytesUnderWay: number;
+}
+
+export class Reader implements Role {
+  isStopped = false;
+  private readonly websocket: Outbox;
+  private readonly monitors: readonly Outbox[];
+  private readonly db: Database;
+  private readonly store: EventReader;
+  private readonly clients = new Map<number, Client>();
+  /** Runnable queries; the next to run is the last. */
+  private runnable: Query[] = [];
+  /** Queries whose client has its window full. */
+  private readonly paused = new Set<Query>();
+  private upstreamRunning: number;
+  private slices = 0;
+  private texts: Buffer[] = [];
+  private textBytes = 0;
+
+  constructor(station: Station, bell: Doorbell) {
+    this.websocket = openOutbox(station.websocket, bell);
+    this.monitors = station.monitors.map((end) => openOutbox(end, bell));
+    this.upstreamRunning = station.inbound.length - 1; // the main thread's ring sends no stop
+    this.db = openForReading(storeOptions());
+    this.store = new EventReader(this.db);
+  }
+
+  readonly visit = (ring: RingConsumer): void => {
+    switch (ring.type) {
+      case MAIL.query:
+        this.onQuery(readQuery(ring));
+        break;
+      case MAIL.close:
+        this.onClose(readRef(ring));
+        break;
+      case MAIL.gone:
+        this.onGone(readConnId(ring));
+        break;
+      case MAIL.credit:
+        this.onCredit(readCredit(ring));
+        break;
+      case MAIL.stop:
+        this.upstreamRunning -= 1;
+        break;
+      default:
+        throw new Error(`assert: reader got mail of type ${ring.type}`);
+    }
+    ring.release();
+  };
+
+  turn(): number {
+    if (this.upstreamRunning === 0) {
+      this.isStopped = true;
+      return 0;
+    }
+    this.slices += 1;
+    const isOldestsTurn = this.slices % OLDEST_EVERY === 0;
+    const query = isOldestsTurn ? this.runnable.shift() : this.runnable.pop();
+    if (query === undefined) return IDLE_SLEEP_MS;
+    this.runSlice(query);
+    return this.runnable.length > 0 ? 0 : IDLE_SLEEP_MS;
+  }
+
+  stop(): void {
+    for (const monitor of this.monitors) sendStop(monitor);
+    this.db.close();
+    sendStopped(this.websocket);
+  }
+
+  private onQuery(mail: QueryMail): void {
+    const client = this.clientOf(mail.connId);
+    if (mail.isReplacement) this.onClose(mail); // the old one ends before the new one begins
+    if (client.queries.size >= 2 * setting("relay.subscriptions_max")) {
+      const reason = "rate-limited: too many queries under way on this connection";
+      this.sendClosed(mail, encodeClosed(mail.id, reason));
+      return;
+    }
+    const prefix = Buffer.from(encodeEventPrefix(mail.id));
+    const query: Query = { mail, prefix, scan: null, count: 0, lateSeq: null };
+    client.queries.add(query);
+    this.runnable.push(query);
+  }
+
+  private onClose(ref: SubscriptionRef): void {
+    for (const query of this.clients.get(ref.connId)?.queries ?? []) {
+      if (!query.mail.isCount && query.mail.slot === ref.slot) this.drop(query);
+    }
+    sendClose(this.monitorOf(ref.connId), ref);
+  }
+
+  private onGone(connId: number): void {
+    const client = this.clients.get(connId);
+    for (const query of client?.queries ?? []) this.drop(query);
+    this.clients.delete(connId);
+    sendGone(this.monitorOf(connId), connId);
+  }
+
+  private onCredit({ connId, bytes }: { connId: number; bytes: number }): void {
+    const client = this.clients.get(connId);
+    if (client === undefined) return;
+    client.bytesUnderWay -= bytes;
+    if (!this.hasWindow(client)) return;
+    for (const query of client.queries) if (this.paused.delete(query)) this.runnable.unshift(query);
+    this.forgetIdle(client);
+  }
+
+  /** Runs the query for one slice: then it is done, waits for its client, or for its next turn. */
+  private runSlice(query: Query): void {
+    const client = this.clientOf(query.mail.connId);
+    try {
+      const isDone = this.advance(
+        query,
+        client,
+        performance.now() + setting("relay.query_slice_ms"),
+      );
+      this.flush(query, client);
+      if (isDone) this.finish(query, client);
+      else if (this.hasWindow(client)) this.runnable.unshift(query);
+      else this.paused.add(query);
+    } catch (error) {
+      log("error", "reader", `query of connection ${client.connId}: ${describeError(error)}`);
+      this.texts = [];
+      this.textBytes = 0;
+      this.drop(query);
+      const reason = "error: the query failed, please try again later";
+      this.sendClosed(query.mail, encodeClosed(query.mail.id, reason));
+    }
+  }
+
+  /** True when the query has nothing more to read. */
+  private advance(query: Query, client: Client, deadline: number): boolean {
+    const { mail } = query;
+    const options = mail.isCount ? countOptions() : reqOptions();
+    const scan = query.scan ?? new Scan(this.store, mail.filters, options);
+    query.scan = scan;
+    while (query.lateSeq === null) {
+      const found = scan.next();
+      if (found === "done") query.lateSeq = scan.headSeq;
+      else if (found !== "working") this.take(query, client, found.text);
+      if (this.mustYield(client, deadline)) return false;
+    }
+    return mail.isCount || this.readLate(query, client, deadline);
+  }
+
+  private take(query: Query, client: Client, text: Buffer): void {
+    if (query.mail.isCount) {
+      query.count += 1;
+      return;
+    }
+    this.texts.push(text);
+    this.textBytes += text.length + query.prefix.length + 1;
+    if (this.textBytes >= PIECE_BYTES) this.flush(query, client);
+  }
+
+  /** A scan may take long: what was committed meanwhile is read here, not left to the monitor. */
+  private readLate(query: Query, client: Client, deadline: number): boolean {
+    const nowSeconds = Date.now() / 1000;
+    for (;;) {
+      const head = this.store.head();
+      const from = query.lateSeq as number;
+      if (head - from <= LATE_COMMITS_MAX) return true;
+      const upTo = from + LATE_COMMITS_MAX;
+      for (const { expires, text } of this.store.textsAfter(from, upTo, LATE_COMMITS_MAX)) {
+        if (expires !== 0 && expires <= nowSeconds) continue;
+        if (matchesAny(query.mail.filters, decodeText(text))) this.take(query, client, text);
+      }
+      query.lateSeq = upTo;
+      if (this.mustYield(client, deadline)) return false;
+    }
+  }
+
+  private mustYield(client: Client, deadline: number): boolean {
+    return performance.now() >= deadline || !this.hasWindow(client, this.textBytes);
+  }
+
+  private flush(query: Query, client: Client): void {
+    if (this.texts.length === 0) return;
+    sendEventFrames(this.websocket, query.mail, query.prefix, this.texts);
+    client.bytesUnderWay += this.textBytes;
+    this.texts = [];
+    this.textBytes = 0;
+  }
+
+  private finish(query: Query, client: Client): void {
+    const { mail, count } = query;
+    const hint = query.scan?.hint() ?? null;
+    this.drop(query);
+    if (mail.isCount) {
+      const frame = encodeCount(mail.id, count, hint === "more" && isCapped(mail.filters));
+      sendFrame(this.websocket, mail, FRAMES.reply, frame, 0);
+    } else {
+      const { connId, slot, gen, id, filters } = mail;
+      const headSeq = query.lateSeq as number;
+      const subscription = { connId, slot, gen, id, filters, hint, headSeq };
+      sendSubscribe(this.monitorOf(connId), subscription);
+    }
+    this.forgetIdle(client);
+  }
+
+  private drop(query: Query): void {
+    this.clients.get(query.mail.connId)?.queries.delete(query);
+    if (this.paused.delete(query)) return;
+    const at = this.runnable.indexOf(query);
+    if (at >= 0) this.runnable.splice(at, 1);
+  }
+
+  private sendClosed(ref: SubscriptionRef, frame: string): void {
+    sendFrame(this.websocket, ref, FRAMES.closed, frame, 0);
+  }
+
+  private hasWindow(client: Client, moreBytes = 0): boolean {
+    return client.bytesUnderWay + moreBytes < setting("relay.scan_bytes_max");
+  }
+
+  private clientOf(connId: number): Client {
+    let client = this.clients.get(connId);
+    if (client === undefined) {
+      client = { connId, queries: new Set(), bytesUnderWay: 0 };
+      this.clients.set(connId, client);
+    }
+    return client;
+  }
+
+  private forgetIdle(client: Client): void {
+    if (client.queries.size === 0 && client.bytesUnderWay <= 0) this.clients.delete(client.connId);
+  }
+
+  private monitorOf(connId: number): Outbox {
+    return this.monitors[connId % this.monitors.length] as Outbox;
+  }
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function reqOptions() {
+  return {
+    limitDefault: setting("relay.limit_default"),
+    limitMax: setting("relay.limit_max"),
+    tiesMax: setting("relay.limit_ties_max"),
+    nowSeconds,
+  };
+}
+
+/** A COUNT's own `limit` counts no further; ties are nothing to a number. */
+function countOptions() {
+  const countMax = setting("relay.count_max");
+  return { limitDefault: countMax, limitMax: countMax, tiesMax: 0, nowSeconds };
+}
+
+/** True when it was the relay's limit that stopped the counting, not the client's. */
+function isCapped(filters: readonly Filter[]): boolean {
+  const countMax = setting("relay.count_max");
+  return filters.some(({ limit }) => limit === null || limit > countMax);
+}

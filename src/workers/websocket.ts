@@ -1,0 +1,389 @@
+// The websocket thread (main): sockets, back-pressure and HTTP. It parses no message and touches no
+// database. What clients send goes to their ingester as it came; what the workers send is gathered
+// per socket and leaves together at the end of a turn.
+//
+// It never waits for a ring: when an ingester's is full, messages go to a bounded overflow in order,
+// and the sockets that feed it are paused until it has drained.
+
+import type { Server } from "bun";
+import { current, setting } from "../config/current.ts";
+import { log } from "../config/log.ts";
+import { clientAddress, compileNetworks, type Networks } from "../http/client-address.ts";
+import { isRelayPath, respond } from "../http/respond.ts";
+import { encodeNotice } from "../protocol/message.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+import { Connection, type Socket, type SocketData } from "./connection.ts";
+import { MAIL, NO_SLOT, readDone, readRef, trySendCredit } from "./mail.ts";
+import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
+import { IngesterFeed } from "./ingester-feed.ts";
+import type { Pool } from "./pool.ts";
+
+const IDLE_WAIT_MS = 1000;
+const CLOSE_GOING_AWAY = 1001;
+const CLOSE_POLICY = 1008;
+const CLOSE_TRY_AGAIN = 1013;
+
+export class WebsocketThread {
+  private readonly pool: Pool;
+  private readonly feeds: readonly IngesterFeed[];
+  private readonly connections = new Map<number, Connection>();
+  private readonly networks: Networks;
+  private readonly server: Server<SocketData>;
+  /** Connections with frames to send at the end of this turn. */
+  private touched: Connection[] = [];
+  /** Connections whose credit found its ring full. */
+  private readonly creditDue = new Set<Connection>();
+  private lastId = 0;
+  private stoppedCount = 0;
+  private isListening = true;
+  private onAllStopped: (() => void) | null = null;
+  private onAllGone: (() => void) | null = null;
+
+  constructor(pool: Pool) {
+    this.pool = pool;
+    this.feeds = pool.ingesters.map((outbox) => new IngesterFeed(outbox));
+    this.networks = compileNetworks(setting("relay.trusted_proxies"));
+    this.server = this.listen();
+    void this.run();
+  }
+
+  /** Where it listens, as clients write it. */
+  get url(): string {
+    const host = setting("relay.host");
+    const shown = host.includes(":") ? `[${host}]` : host;
+    return `ws://${shown}:${this.server.port}`;
+  }
+
+  get connectionCount(): number {
+    return this.connections.size;
+  }
+
+  /** No new connections from now on; those that are open stay. */
+  stopListening(): void {
+    if (!this.isListening) return;
+    this.isListening = false;
+    void this.server.stop(false);
+  }
+
+  /** Resolves when the last connection has gone. */
+  async whenAllGone(): Promise<void> {
+    if (this.connections.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.onAllGone = resolve;
+    });
+  }
+
+  /** Takes no more messages; resolves when the workers have dealt with all that were taken. */
+  async finishWork(): Promise<void> {
+    this.stopListening();
+    for (const connection of this.connections.values()) connection.socket.pause();
+    await new Promise<void>((resolve) => {
+      this.onAllStopped = resolve;
+      for (const feed of this.feeds) feed.sendStop();
+    });
+  }
+
+  /** Closes every connection with 1001. */
+  closeAll(): void {
+    for (const connection of [...this.connections.values()]) {
+      connection.endReason = "the relay stops";
+      connection.socket.close(CLOSE_GOING_AWAY, "the relay stops");
+    }
+  }
+
+  private listen(): Server<SocketData> {
+    const compression = setting("relay.compression");
+    return Bun.serve({
+      hostname: setting("relay.host"),
+      port: setting("relay.port"),
+      reusePort: true,
+      fetch: (request, server) => this.onRequest(request, server),
+      websocket: {
+        data: {} as SocketData,
+        maxPayloadLength: setting("relay.message_bytes_max"),
+        backpressureLimit: setting("relay.outbound_bytes_max"),
+        idleTimeout: setting("relay.idle_timeout_s"),
+        sendPings: true,
+        perMessageDeflate:
+          compression === "off" ? false : { compress: compression, decompress: "shared" },
+        open: (socket) => this.onOpen(socket),
+        message: (socket, message) => this.onMessage(socket, message),
+        drain: (socket) => this.onDrain(socket),
+        close: (socket, code, reason) => this.onClose(socket, code, reason),
+      },
+    });
+  }
+
+  private onRequest(request: Request, server: Server<SocketData>): Response | undefined {
+    const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    if (!isUpgrade || !isRelayPath(request.url)) return respond(request, current.settings);
+    if (this.connections.size >= setting("relay.connections_max")) {
+      return new Response("too many connections, please try again later\n", { status: 503 });
+    }
+    const headerName = setting("relay.real_ip_header");
+    const address = clientAddress({
+      peer: server.requestIP(request)?.address ?? "",
+      headerName,
+      headerValue: headerName === "" ? null : request.headers.get(headerName),
+      trusted: this.networks,
+    });
+    if (server.upgrade(request, { data: { address, connection: null } })) return undefined;
+    return new Response("this is no WebSocket handshake\n", { status: 400 });
+  }
+
+  private onOpen(socket: Socket): void {
+    do this.lastId = (this.lastId + 1) >>> 0;
+    while (this.connections.has(this.lastId));
+    const connection = new Connection(this.lastId, socket);
+    socket.data.connection = connection;
+    this.connections.set(connection.id, connection);
+    log("debug", "websocket", `connection ${connection.id} opened from ${socket.data.address}`);
+  }
+
+  private onMessage(socket: Socket, message: string | Buffer): void {
+    const { connection } = socket.data;
+    if (connection === null || connection.isClosed) return;
+    connection.received.messages += 1;
+    if (typeof message !== "string") {
+      connection.received.bytes += message.length;
+      const notice = encodeNotice("invalid: messages must be text, not binary");
+      this.queue(connection, notice, notice.length);
+      this.flush();
+      return;
+    }
+    const bytes = Math.max(1, Buffer.byteLength(message));
+    connection.received.bytes += bytes;
+    connection.messagesUnderWay += 1;
+    connection.bytesUnderWay += bytes;
+    const feed = this.feedOf(connection.id);
+    if (!feed.sendText(connection.id, message, bytes)) this.endOverloaded(connection);
+    this.pauseIfBusy(connection, feed);
+  }
+
+  private endOverloaded(connection: Connection): void {
+    connection.endReason = "the relay is overloaded";
+    connection.socket.close(CLOSE_TRY_AGAIN, "the relay is overloaded, please try again later");
+  }
+
+  private pauseIfBusy(connection: Connection, feed: IngesterFeed): void {
+    if (connection.isPaused || connection.isClosed) return;
+    const isBusy =
+      connection.messagesUnderWay >= setting("relay.inflight_messages_max") ||
+      connection.bytesUnderWay >= setting("relay.inflight_bytes_max");
+    if (!isBusy && !feed.isFull) return;
+    connection.isPaused = true;
+    connection.socket.pause();
+    if (feed.isFull) feed.pausedIds.add(connection.id);
+  }
+
+  /** Reading goes on at half the limits, so that it doesn't stop and go with each message. */
+  private resumeIfReady(connection: Connection): void {
+    if (!connection.isPaused || connection.isClosed || !this.isTaking) return;
+    if (this.feedOf(connection.id).isFull) return;
+    if (connection.messagesUnderWay > setting("relay.inflight_messages_max") / 2) return;
+    if (connection.bytesUnderWay > setting("relay.inflight_bytes_max") / 2) return;
+    connection.isPaused = false;
+    connection.socket.resume();
+  }
+
+  private get isTaking(): boolean {
+    return this.onAllStopped === null;
+  }
+
+  private onDrain(socket: Socket): void {
+    const { connection } = socket.data;
+    if (connection !== null) this.giveCredit(connection);
+  }
+
+  private onClose(socket: Socket, code: number, reason: string): void {
+    const { connection } = socket.data;
+    if (connection === null || connection.isClosed) return;
+    connection.isClosed = true;
+    this.connections.delete(connection.id);
+    this.creditDue.delete(connection);
+    const feed = this.feedOf(connection.id);
+    feed.pausedIds.delete(connection.id);
+    feed.sendGone(connection.id);
+    this.logClosed(connection, code, reason);
+    if (this.connections.size === 0) this.onAllGone?.();
+  }
+
+  private logClosed(connection: Connection, code: number, reason: string): void {
+    const { id, socket, received, sent, endReason } = connection;
+    const seconds = ((performance.now() - connection.openedAt) / 1000).toFixed(1);
+    const why = endReason ?? (reason === "" ? String(code) : `${code} ${reason}`);
+    log(
+      "info",
+      "websocket",
+      `connection ${id} from ${socket.data.address} closed after ${seconds} s (${why}): ` +
+        `received ${received.messages} messages, ${received.bytes} bytes; ` +
+        `sent ${sent.messages} messages, ${sent.bytes} bytes, ${sent.compressed} compressed`,
+    );
+  }
+
+  private feedOf(connId: number): IngesterFeed {
+    return this.feeds[connId % this.feeds.length] as IngesterFeed;
+  }
+
+  // From the workers
+
+  private async run(): Promise<void> {
+    const { inbox } = this.pool;
+    for (;;) {
+      const seen = inbox.bell.sequence();
+      const count = inbox.drain(this.visit);
+      inbox.release();
+      this.flush();
+      this.retry();
+      if (count > 0 || inbox.bell.sequence() !== seen) {
+        await new Promise((resolve) => setImmediate(resolve)); // the sockets' turn
+      } else {
+        await inbox.bell.waitAsync(seen, IDLE_WAIT_MS);
+      }
+    }
+  }
+
+  private readonly visit = (ring: RingConsumer): void => {
+    switch (ring.type) {
+      case MAIL.frames:
+        this.onFrames(ring);
+        break;
+      case MAIL.fanout:
+        eachRecipient(ring, this.onRecipient);
+        break;
+      case MAIL.gate: {
+        const { connId, slot, gen } = readRef(ring);
+        this.connections.get(connId)?.raiseGen(slot, gen);
+        break;
+      }
+      case MAIL.done: {
+        const { connId, messages, bytes } = readDone(ring);
+        this.onDone(connId, messages, bytes);
+        break;
+      }
+      case MAIL.stopped:
+        this.stoppedCount += 1;
+        if (this.stoppedCount === this.pool.threadCount) this.onAllStopped?.();
+        break;
+      default:
+        throw new Error(`assert: websocket got mail of type ${ring.type}`);
+    }
+  };
+
+  private onFrames(ring: RingConsumer): void {
+    const { connId, slot, gen, kind, messagesDone, bytesDone } = readFramesHeader(ring);
+    const connection = this.connections.get(connId);
+    if (connection === undefined) return;
+    const isCurrent = slot === NO_SLOT || connection.admitsGen(slot, gen);
+    eachFrame(ring, (text, bytes) => {
+      if (kind === FRAMES.stored) connection.storedBytes += bytes;
+      if (isCurrent) this.queue(connection, text, bytes);
+    });
+    if (!isCurrent && kind === FRAMES.stored) this.touch(connection); // its credit is due all the same
+    if (messagesDone > 0) this.onDone(connId, messagesDone, bytesDone);
+    if (kind === FRAMES.closed && isCurrent && slot !== NO_SLOT) {
+      this.feedOf(connId).sendEnded({ connId, slot, gen });
+    }
+  }
+
+  private readonly onRecipient = (
+    connId: number,
+    slot: number,
+    gen: number,
+    frame: string,
+    bytes: number,
+  ): void => {
+    const connection = this.connections.get(connId);
+    if (connection?.admitsGen(slot, gen)) this.queue(connection, frame, bytes);
+  };
+
+  private onDone(connId: number, messages: number, bytes: number): void {
+    const connection = this.connections.get(connId);
+    if (connection === undefined) return;
+    connection.messagesUnderWay -= messages;
+    connection.bytesUnderWay -= bytes;
+    this.resumeIfReady(connection);
+  }
+
+  // To the clients
+
+  private queue(connection: Connection, text: string, bytes: number): void {
+    this.touch(connection);
+    connection.outgoing.push(text);
+    connection.outgoingSizes.push(bytes);
+  }
+
+  private touch(connection: Connection): void {
+    if (connection.isTouched) return;
+    connection.isTouched = true;
+    this.touched.push(connection);
+  }
+
+  private flush(): void {
+    const { touched } = this;
+    this.touched = [];
+    for (const connection of touched) {
+      connection.isTouched = false;
+      if (!connection.isClosed) this.sendOutgoing(connection);
+    }
+  }
+
+  private sendOutgoing(connection: Connection): void {
+    const { socket, outgoing, outgoingSizes } = connection;
+    connection.outgoing = [];
+    connection.outgoingSizes = [];
+    if (outgoing.length === 1) {
+      this.sendOne(connection, outgoing[0] as string, outgoingSizes[0] as number);
+    } else if (outgoing.length > 1) {
+      socket.cork(() => {
+        for (let i = 0; i < outgoing.length; i++) {
+          this.sendOne(connection, outgoing[i] as string, outgoingSizes[i] as number);
+        }
+      });
+    }
+    if (connection.storedBytes > 0 && socket.getBufferedAmount() === 0) this.giveCredit(connection);
+  }
+
+  private sendOne(connection: Connection, text: string, bytes: number): void {
+    if (connection.isClosed) return;
+    const compress =
+      bytes >= setting("relay.compression_bytes_min") && setting("relay.compression") !== "off";
+    const status = connection.socket.sendText(text, compress);
+    connection.sent.messages += 1;
+    connection.sent.bytes += bytes;
+    if (compress) connection.sent.compressed += 1;
+    if (status > 0) return;
+    const bytesMax = setting("relay.outbound_bytes_max");
+    if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
+      connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;
+      connection.socket.close(CLOSE_POLICY, connection.endReason);
+    }
+  }
+
+  /** Tells the reader that what it has sent has left; it may go on. */
+  private giveCredit(connection: Connection): void {
+    if (connection.storedBytes === 0 || connection.isClosed) return;
+    const reader = this.pool.readers[connection.id % this.pool.readers.length];
+    if (reader !== undefined && trySendCredit(reader, connection.id, connection.storedBytes)) {
+      connection.storedBytes = 0;
+      this.creditDue.delete(connection);
+    } else {
+      this.creditDue.add(connection);
+    }
+  }
+
+  /** What found its ring full before; the ring's consumer has rung since. */
+  private retry(): void {
+    for (const connection of this.creditDue) this.giveCredit(connection);
+    for (const feed of this.feeds) {
+      feed.retry();
+      if (feed.isFull || feed.pausedIds.size === 0) continue;
+      const ids = [...feed.pausedIds];
+      feed.pausedIds.clear();
+      for (const id of ids) {
+        const connection = this.connections.get(id);
+        if (connection !== undefined) this.resumeIfReady(connection);
+      }
+    }
+  }
+}

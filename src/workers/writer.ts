@@ -1,0 +1,186 @@
+// The writer: the one thread that writes the database. It takes its whole inbox, writes it in
+// transactions of at most `store.batch_events_max` events, and only after the commit sends the OKs,
+// then the events to the monitors, in the order of `seq`.
+//
+// Other processes may write the same file (import, a second relay during an upgrade). Their events
+// are noticed by `PRAGMA data_version`, or by a jump of `seq`, and go to the monitors as well. Cron
+// is here too: expired events are removed between batches.
+
+import type { Database, Statement } from "bun:sqlite";
+import { setting } from "../config/current.ts";
+import { describeError, log } from "../config/log.ts";
+import { encodeOk } from "../protocol/message.ts";
+import type { Doorbell } from "../ring/doorbell.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+import { candidateOf, decodeText } from "../store/candidate.ts";
+import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import { EventReader } from "../store/read.ts";
+import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
+import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
+import { type EventMail, readEvent, sendEvent } from "./mail-event.ts";
+import { FRAMES, sendFrame } from "./mail-frames.ts";
+import { RecentIds } from "./recent-ids.ts";
+import { openOutbox, type Role, type Station } from "./thread.ts";
+
+/** Another process's events reach subscribers this much later at most. */
+const FOREIGN_POLL_MS = 50;
+/** Expired events removed in one transaction, and foreign events read in one piece. */
+const EXPIRE_BATCH = 200;
+const FOREIGN_BATCH = 500;
+
+export class Writer implements Role {
+  isStopped = false;
+  private readonly websocket: Outbox;
+  private readonly monitors: readonly Outbox[];
+  private readonly recentIds: RecentIds;
+  private readonly db: Database;
+  private readonly store: EventWriter;
+  private readonly reader: EventReader;
+  private readonly selectDataVersion: Statement;
+  private upstreamRunning: number;
+  private batch: EventMail[] = [];
+  /** Everything up to this `seq` has been sent to the monitors. */
+  private lastSeq: number;
+  private dataVersion: number;
+  private nextPollAt = 0;
+  private nextExpireAt = 0;
+
+  constructor(station: Station, bell: Doorbell) {
+    this.websocket = openOutbox(station.websocket, bell);
+    this.monitors = station.monitors.map((end) => openOutbox(end, bell));
+    this.recentIds = new RecentIds(station.recentIds);
+    this.upstreamRunning = station.inbound.length;
+    this.db = openForWriting(storeOptions());
+    this.store = new EventWriter(this.db);
+    this.reader = new EventReader(this.db);
+    this.selectDataVersion = this.db.prepare("PRAGMA data_version");
+    this.lastSeq = this.store.head();
+    this.dataVersion = this.readDataVersion();
+  }
+
+  readonly visit = (ring: RingConsumer): void => {
+    switch (ring.type) {
+      case MAIL.event:
+        this.batch.push(readEvent(ring));
+        break;
+      case MAIL.stop:
+        this.upstreamRunning -= 1;
+        break;
+      default:
+        throw new Error(`assert: writer got mail of type ${ring.type}`);
+    }
+  };
+
+  turn(): number {
+    const sizeMax = setting("store.batch_events_max");
+    for (let done = 0; done < this.batch.length; done += sizeMax) {
+      this.write(this.batch.slice(done, done + sizeMax));
+    }
+    this.batch = [];
+    this.cron();
+    this.isStopped = this.upstreamRunning === 0;
+    return FOREIGN_POLL_MS;
+  }
+
+  stop(): void {
+    for (const monitor of this.monitors) sendStop(monitor);
+    closeForWriting(this.db);
+    sendStopped(this.websocket);
+  }
+
+  private write(batch: readonly EventMail[]): void {
+    let result: WriteResult;
+    try {
+      result = this.store.write(batch);
+    } catch (error) {
+      log(
+        "error",
+        "writer",
+        `batch of ${batch.length} events not written: ${describeError(error)}`,
+      );
+      for (const mail of batch) this.answerFailure(mail);
+      return;
+    }
+    const { verdicts, headBefore, headAfter } = result;
+    for (const id of result.removedIds) this.recentIds.remove(id);
+    if (headBefore > this.lastSeq) this.sendForeign(headBefore);
+    for (let i = 0; i < batch.length; i++) {
+      const mail = batch[i] as EventMail;
+      const verdict = verdicts[i] as Verdict;
+      if (verdict.seq > 0) this.recentIds.add(mail.id);
+      const frame = verdict.accepted
+        ? encodeOk(mail.id, true, verdict.reason)
+        : encodeOk(mail.id, false, verdict.reason);
+      this.answer(mail, frame);
+    }
+    for (let i = 0; i < batch.length; i++) {
+      const seq = verdicts[i]?.seq ?? 0;
+      if (seq > 0) this.broadcast(batch[i] as EventMail, seq);
+    }
+    this.lastSeq = headAfter;
+  }
+
+  private answerFailure(mail: EventMail): void {
+    const reason = "error: the event could not be stored, please try again later";
+    this.answer(mail, encodeOk(mail.id, false, reason));
+  }
+
+  private answer(mail: EventMail, frame: string): void {
+    const ref = { connId: mail.connId, slot: NO_SLOT, gen: 0 };
+    sendFrame(this.websocket, ref, FRAMES.reply, frame, mail.messageBytes);
+  }
+
+  private broadcast(mail: EventMail, seq: number): void {
+    for (const monitor of this.monitors) sendEvent(monitor, mail, seq, 0, 0);
+  }
+
+  private cron(): void {
+    const now = performance.now();
+    if (now >= this.nextPollAt) {
+      this.nextPollAt = now + FOREIGN_POLL_MS;
+      this.pollForeign();
+    }
+    if (now >= this.nextExpireAt) {
+      const more = this.expire();
+      this.nextExpireAt = more ? 0 : now + setting("store.expire_interval_s") * 1000;
+    }
+  }
+
+  private pollForeign(): void {
+    const version = this.readDataVersion();
+    if (version === this.dataVersion) return;
+    this.dataVersion = version;
+    this.sendForeign(this.store.head());
+  }
+
+  /** Events that another process committed, after `lastSeq` and up to `head`. */
+  private sendForeign(head: number): void {
+    this.recentIds.clear(); // it may have deleted, too
+    while (this.lastSeq < head) {
+      const texts = this.reader.textsAfter(this.lastSeq, head, FOREIGN_BATCH);
+      for (const { seq, text } of texts) {
+        const candidate = candidateOf(decodeText(text));
+        for (const monitor of this.monitors) sendEvent(monitor, candidate, seq, 0, 0);
+      }
+      this.lastSeq = texts.length < FOREIGN_BATCH ? head : (texts.at(-1)?.seq ?? head);
+    }
+  }
+
+  /** True when there may be more to remove at once. */
+  private expire(): boolean {
+    try {
+      const ids = this.store.removeExpired(Math.floor(Date.now() / 1000), EXPIRE_BATCH);
+      for (const id of ids) this.recentIds.remove(id);
+      if (ids.length > 0) log("debug", "cron", `removed ${ids.length} expired events`);
+      return ids.length === EXPIRE_BATCH;
+    } catch (error) {
+      log("error", "cron", `expired events not removed: ${describeError(error)}`);
+      return false;
+    }
+  }
+
+  private readDataVersion(): number {
+    return (this.selectDataVersion.values()[0] as [number])[0];
+  }
+}

@@ -1,0 +1,201 @@
+// Keys: they are on disk, so they stay as they are; each fits 48 bits, and strings don't meet in one
+// more often than chance has it.
+
+import { describe, expect, test } from "bun:test";
+import type { NostrEvent } from "../../src/protocol/event.ts";
+import {
+  addressKey,
+  ALL_KEY,
+  authorKey,
+  authorKindKey,
+  deletedAddressKey,
+  deletedIdKey,
+  deletionTargets,
+  eventKeys,
+  EXPIRING_KEY,
+  idKey,
+  idOrder,
+  kindKey,
+  tagKey,
+  termRows,
+} from "../../src/store/term.ts";
+import { checkIndex } from "../support/check-index.ts";
+import { TestStore } from "../support/test-store.ts";
+import { author, Dice, makeEvent, sha256Hex } from "../support/unsigned-events.ts";
+
+const HEX = "0123456789abcdef".repeat(4);
+/** Found by search: `["t", CRAFTED]` has the key of kind 1. */
+const CRAFTED = "3b9e\u8b0d\u328f";
+
+describe("a key is for ever", () => {
+  const cases: [what: string, key: number, expected: number][] = [
+    ["all", ALL_KEY, 0x4425d7d009e1],
+    ["expiring", EXPIRING_KEY, 0x92becc99e8d1],
+    ["an id", idKey(HEX), 0x936dfb9a9a21],
+    ["an author", authorKey(HEX), 0xc11e5c5f11b2],
+    ["kind 0", kindKey(0), 0x632af4b3646d],
+    ["kind 1", kindKey(1), 0x0c1089814216],
+    ["kind 65535", kindKey(65535), 0x9356f1cef2ca],
+    ["an author's kind", authorKindKey(HEX, 30023), 0xd94ea5636713],
+    ["a tag", tagKey("t", "nostr"), 0xac7a46292489],
+    ["a tag in upper case", tagKey("T", "nostr"), 0xb197ee9729a0],
+    ["an empty tag", tagKey("t", ""), 0x57d0a82c02cb],
+    ["a tag beyond ASCII", tagKey("r", "é漢🐸\u0000"), 0xcade82c0be56],
+    ["a long tag", tagKey("d", HEX.repeat(100)), 0x6b01f19a2254],
+    ["a replaceable's address", addressKey(`0:${HEX}:`), 0x44ef6900526a],
+    ["an address", addressKey(`30023:${HEX}:a:b`), 0x3ea070a03aea],
+    ["a deleted id", deletedIdKey(HEX, sha256Hex("author")), 0x3c8d8cc8a06c],
+    ["a deleted address", deletedAddressKey(`30023:${HEX}:a:b`), 0x25eb18229940],
+  ];
+  for (const [what, key, expected] of cases) {
+    test(what, () => expect(key).toBe(expected));
+  }
+});
+
+test("the first 12 digits of an id are its order", () => {
+  expect(idOrder("0".repeat(64))).toBe(0);
+  expect(idOrder(`000000000001${"f".repeat(52)}`)).toBe(1);
+  expect(idOrder("f".repeat(64))).toBe(2 ** 48 - 1);
+  expect(idOrder(HEX)).toBe(0x0123456789ab);
+});
+
+describe("a million strings", () => {
+  const dice = new Dice(1);
+  const random = (length: number) =>
+    Array.from({ length }, () => String.fromCharCode(32 + dice.below(95))).join("");
+  const kinds: [what: string, key: (i: number) => number][] = [
+    ["that are random", () => tagKey("t", random(8 + dice.below(8)))],
+    ["that count", (i) => tagKey("t", String(i))],
+    ["that are hex", (i) => idKey(i.toString(16).padStart(64, "0"))],
+    ["that differ at the front", (i) => authorKey(i.toString(16).padEnd(64, "0"))],
+    ["that are addresses", (i) => addressKey(`30023:${HEX}:${i}`)],
+    ["of letters and kinds", (i) => (i & 1 ? kindKey(i) : tagKey("a", String.fromCharCode(i)))],
+  ];
+  for (const [what, key] of kinds) {
+    test(`${what} have keys of 48 bits, spread evenly, with no two the same`, () => {
+      const count = what.includes("kinds") ? 65_536 : 1_000_000;
+      const keys = new Float64Array(count);
+      const buckets = new Uint32Array(64);
+      for (let i = 0; i < count; i++) {
+        const value = key(i);
+        keys[i] = value;
+        const bucket = (Math.floor(value / 2 ** 42) + (value % 64)) & 63;
+        buckets[bucket] = (buckets[bucket] ?? 0) + 1;
+      }
+      keys.sort();
+      let same = 0;
+      for (let i = 1; i < count; i++) if (keys[i] === keys[i - 1]) same++;
+      // Of the random ones a few are the same string: none at these lengths and with this seed.
+      expect(same).toBe(0);
+      expect(keys[0]).toBeGreaterThan(0);
+      expect(keys[count - 1]).toBeLessThan(2 ** 48);
+      expect(keys.every(Number.isInteger)).toBe(true);
+      // Six standard deviations: chance alone fails this once in a hundred million runs.
+      const mean = count / 64;
+      const apart = buckets.map((n) => Math.round(Math.abs(n - mean)));
+      expect(Math.max(...apart)).toBeLessThan(6 * Math.sqrt(mean));
+    });
+  }
+});
+
+describe("the keys of an event", () => {
+  const cases: { desc: string; event: NostrEvent; terms: number[] }[] = [
+    { desc: "without tags", event: makeEvent(), terms: [] },
+    {
+      desc: "with a tag twice",
+      event: makeEvent({
+        tags: [
+          ["t", "x"],
+          ["t", "x", "y"],
+        ],
+      }),
+      terms: [tagKey("t", "x")],
+    },
+    {
+      desc: "with tags that no filter can ask for",
+      event: makeEvent({ tags: [["e", "x"], ["p", HEX.toUpperCase()], ["t"], ["tt", "x"], []] }),
+      terms: [],
+    },
+    {
+      desc: "with an empty value, which a filter can ask for",
+      event: makeEvent({
+        tags: [
+          ["t", ""],
+          ["T", ""],
+        ],
+      }),
+      terms: [tagKey("t", ""), tagKey("T", "")],
+    },
+    {
+      desc: "with a tag that has the key of its kind",
+      event: makeEvent({ tags: [["t", CRAFTED]] }),
+      terms: [],
+    },
+    {
+      desc: "that is a deletion",
+      event: makeEvent({
+        kind: 5,
+        tags: [
+          ["e", HEX],
+          ["e", "x"],
+          ["a", `0:${author(0)}:`],
+        ],
+      }),
+      terms: [
+        tagKey("e", HEX),
+        tagKey("a", `0:${author(0)}:`),
+        deletedIdKey(HEX, author(0)),
+        deletedAddressKey(`0:${author(0)}:`),
+      ],
+    },
+  ];
+  for (const { desc, event, terms } of cases) {
+    test(`${desc} are its author, kind, both, all, and what it is tagged with`, () => {
+      const { id, pubkey, kind } = event;
+      expect(eventKeys(event)).toEqual({
+        id: idKey(id),
+        address: 0,
+        deletedId: deletedIdKey(id, pubkey),
+        deletedAddress: 0,
+        terms: [authorKey(pubkey), kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY, ...terms],
+      });
+    });
+  }
+
+  test("become one row each, the expiring one ordered by expiry", () => {
+    const event = makeEvent({ kind: 30_000, created_at: 7, tags: [["d", "x"]] });
+    const keys = eventKeys(event);
+    const at = { age: -7, order: idOrder(event.id), seq: 3, kind: 30_000 };
+    expect(termRows({ ...event, expires: 9 }, keys, 3)).toEqual([
+      { ...at, key: keys.id },
+      ...keys.terms.map((key) => ({ ...at, key })),
+      { ...at, key: addressKey(`30000:${author(0)}:x`) },
+      { ...at, key: EXPIRING_KEY, age: 9 },
+    ]);
+  });
+});
+
+test("a deletion asks for ids unchecked and for addresses of its author only", () => {
+  const mine = [`0:${author(0)}:`, `30023:${author(0)}:`, `39999:${author(0)}:a:b\n`];
+  const others = [`0:${author(1)}:`, `1:${author(0)}:`, `00:${author(0)}:`, `0:${author(0)}`];
+  const more = [`0:${author(0)}:d`, `20000:${author(0)}:`, `70000:${author(0)}:`, ""];
+  const tags = [...mine, ...others, ...more].map((value) => ["a", value]);
+  const ids = [HEX, sha256Hex("other")];
+  tags.push(...ids.map((id) => ["e", id]), ["e", "x"], ["e"], ["a"], ["E", sha256Hex("E")]);
+  expect(deletionTargets(makeEvent({ kind: 5, tags }))).toEqual({
+    ids: new Set(ids),
+    addresses: new Set(mine),
+  });
+});
+
+test("an event with a tag that has the key of its kind is stored, found and removed", () => {
+  expect(tagKey("t", CRAFTED)).toBe(kindKey(1));
+  using store = new TestStore();
+  const crafted = makeEvent({ tags: [["t", CRAFTED]] });
+  const plain = makeEvent();
+  store.write(crafted, plain);
+  expect(store.events()).toEqual([crafted, plain]);
+  expect(checkIndex(store.db)).toEqual([]);
+  expect(store.writer.remove([1])).toEqual([crafted.id]);
+  expect(checkIndex(store.db)).toEqual([]);
+});
