@@ -3,7 +3,13 @@
 import { didYouMean } from "../config/names.ts";
 import { VERSION } from "../version.ts";
 import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { configCommand } from "./config.ts";
+import { deleteCommand } from "./delete.ts";
+import { exportCommand } from "./export.ts";
+import { importCommand } from "./import.ts";
+import { infoCommand } from "./info.ts";
 import { relayCommand } from "./relay.ts";
+import { scanCommand } from "./scan.ts";
 
 const helpCommand: Command = {
   name: "help",
@@ -26,7 +32,17 @@ const versionCommand: Command = {
   },
 };
 
-const COMMANDS: readonly Command[] = [relayCommand, versionCommand, helpCommand];
+const COMMANDS: readonly Command[] = [
+  relayCommand,
+  importCommand,
+  exportCommand,
+  scanCommand,
+  deleteCommand,
+  infoCommand,
+  configCommand,
+  versionCommand,
+  helpCommand,
+];
 
 function overview(): string {
   const width = Math.max(...COMMANDS.map((command) => command.name.length));

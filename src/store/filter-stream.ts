@@ -1,6 +1,6 @@
-// The stored events that match one filter, newest first, ties by lowest id. A few index cursors are
-// merged lazily: each reads a handful of entries, more as it is used up. `step` does a bounded piece
-// of work, so that its caller can turn to other queries in between.
+// The stored events that match one filter, newest first, ties by lowest id. A few index cursors
+// are merged lazily: each reads a handful of entries, more as it is used up. `step` does a bounded
+// piece of work, so that its caller can turn to other queries in between.
 
 import { type Filter, matchesFilter } from "../protocol/filter.ts";
 import { decodeText, textId, textPubkey } from "./candidate.ts";
@@ -19,6 +19,8 @@ export interface Found {
   readonly age: number;
   readonly order: number;
   readonly seq: number;
+  /** Unix seconds, 0 = never. */
+  readonly expires: number;
   readonly text: Buffer;
 }
 
@@ -103,7 +105,18 @@ export class FilterStream {
 
   /** The next event, or null: then the stream is done, or needs a `step`. */
   peek(): Found | null {
-    return this.isDone ? null : (this.ready[this.readyAt] ?? null);
+    if (this.isDone) return null;
+    let found = this.ready[this.readyAt];
+    // What has waited here for a slow client may have expired since it was fetched.
+    while (found !== undefined && this.isExpired(found.expires)) {
+      this.readyAt += 1;
+      found = this.ready[this.readyAt];
+    }
+    return found ?? null;
+  }
+
+  private isExpired(expires: number): boolean {
+    return expires !== 0 && expires <= this.options.nowSeconds();
   }
 
   /** Moves past the event that `peek` gives. */
@@ -186,12 +199,12 @@ export class FilterStream {
     for (const stored of this.reader.texts(entries.map((entry) => entry[2]))) {
       texts.set(stored.seq, stored);
     }
-    const now = this.options.nowSeconds();
     const found: Found[] = [];
     for (const [age, order, seq] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
-      if (stored === undefined || (stored.expires !== 0 && stored.expires <= now)) continue;
-      if (matchesText(this.filter, stored.text)) found.push({ age, order, seq, text: stored.text });
+      if (stored === undefined || this.isExpired(stored.expires)) continue;
+      const { expires, text } = stored;
+      if (matchesText(this.filter, text)) found.push({ age, order, seq, expires, text });
     }
     return found;
   }
@@ -239,7 +252,7 @@ export class FilterStream {
   }
 }
 
-/** Kind and time were exact in the index; ids and authors stand in front; only tags need parsing. */
+/** Kind and time were exact in the index, ids and authors stand in front: tags need parsing. */
 function matchesText(filter: Filter, text: Buffer): boolean {
   if (filter.tags.length > 0) return matchesFilter(filter, decodeText(text));
   if (filter.ids !== null && !filter.ids.has(textId(text))) return false;

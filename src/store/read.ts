@@ -20,6 +20,7 @@ export interface StoredText {
 export class EventReader {
   private readonly selectHead: Statement;
   private readonly selectTerms: Statement;
+  private readonly selectTermsBefore: Statement;
   private readonly countTerms: Statement;
   private readonly selectAfter: Statement;
   private readonly bySeq: RowLookup;
@@ -29,6 +30,10 @@ export class EventReader {
     this.selectTerms = db.prepare(
       `SELECT age, ord, seq, kind FROM term
        WHERE key = ?1 AND (age, ord, seq) > (?2, ?3, ?4) ORDER BY age, ord, seq LIMIT ?5`,
+    );
+    this.selectTermsBefore = db.prepare(
+      `SELECT age, ord, seq, kind FROM term WHERE key = ?1 AND (age, ord, seq) < (?2, ?3, ?4)
+       ORDER BY age DESC, ord DESC, seq DESC LIMIT ?5`,
     );
     this.countTerms = db.prepare(
       `SELECT count(*) FROM
@@ -54,6 +59,17 @@ export class EventReader {
     limit: number,
   ): readonly TermEntry[] {
     return this.selectTerms.values(key, age, order, seq, limit) as TermEntry[];
+  }
+
+  /** Up to `limit` index entries under `key`, before the given one, in descending order. */
+  entriesBefore(
+    key: number,
+    age: number,
+    order: number,
+    seq: number,
+    limit: number,
+  ): readonly TermEntry[] {
+    return this.selectTermsBefore.values(key, age, order, seq, limit) as TermEntry[];
   }
 
   /** How many entries `key` has in the time range, counted up to `limit`. */

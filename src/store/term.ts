@@ -32,8 +32,9 @@ const TWO_32 = 0x100000000;
  * crafted collision costs one look at an event that then doesn't match.
  */
 function hash48(what: number, text: string): number {
-  let low = 0xdeadbeef ^ what;
-  let high = 0x41c6ce57 ^ what;
+  // Multiplied at once: left as it is, the first unit could undo it, and #t:abc would be #s:fbc.
+  let low = Math.imul(0xdeadbeef ^ what, 0x9e3779b1);
+  let high = Math.imul(0x41c6ce57 ^ what, 0x5f356495);
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     low = Math.imul(low ^ unit, 0x9e3779b1);

@@ -13,6 +13,7 @@ import {
   type Filter,
   type FilterRow,
   MATCH_ALL,
+  matchesAny,
   matchesFilter,
   parseFilter,
 } from "../../src/protocol/filter.ts";
@@ -298,6 +299,13 @@ describe("matchesFilter", () => {
       expect(matchesFilter(expectFilter(value), event)).toBe(expected);
     });
   }
+
+  test("of several filters one is enough, and of none there is none", () => {
+    const miss = expectFilter({ kinds: [2] });
+    expect(matchesAny([], event)).toBe(false);
+    expect(matchesAny([miss, miss], event)).toBe(false);
+    expect(matchesAny([miss, MATCH_ALL, miss], event)).toBe(true);
+  });
 });
 
 type RawFilter = Record<string, unknown>;

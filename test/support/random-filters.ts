@@ -88,8 +88,8 @@ export function randomFilter(
     filter[`#${name}`] = [value, ...values];
   }
   const shift = () => dice.below(3) - 1;
-  if (dice.chance(0.25)) filter.since = event().created_at + shift();
-  if (dice.chance(0.25)) filter.until = event().created_at + shift();
+  if (dice.chance(0.25)) filter.since = Math.max(0, event().created_at + shift());
+  if (dice.chance(0.25)) filter.until = Math.max(filter.since ?? 0, event().created_at + shift());
   if (dice.chance(0.7)) filter.limit = dice.below(limitEnd);
   return filter;
 }

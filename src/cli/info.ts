@@ -1,0 +1,94 @@
+// `nandu info`: what this executable is and what its database holds.
+
+import type { Database } from "bun:sqlite";
+import { existsSync, statSync } from "node:fs";
+import { setting } from "../config/current.ts";
+import { measureChecksPerSecond } from "../crypto/measure.ts";
+import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { databasePath, openForReading, SCHEMA_VERSION, storeOptions } from "../store/schema.ts";
+import { ALL_KEY } from "../store/term.ts";
+import { COMMIT, VERSION } from "../version.ts";
+import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+
+const usage = `Usage: nandu info
+
+Prints the versions, the signature backend with its speed, and what the database holds.
+`;
+
+const MEASURE_MS = 200;
+const KINDS_SHOWN = 20;
+
+function run(args: readonly string[]): number {
+  const { rest } = configure(args);
+  const { positionals } = parseFlags(rest, [], []);
+  if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}`);
+  const { backend } = openSignatureBackend();
+  const checks = Math.round(measureChecksPerSecond(backend, MEASURE_MS));
+  const lines = [
+    ["nandu", COMMIT === null ? VERSION : `${VERSION} (${COMMIT})`],
+    ["bun", Bun.version],
+    ["signatures", `${backend.name} (${backend.detail}), ${checks} checks a second`],
+    ...databaseLines(),
+  ];
+  const width = Math.max(...lines.map(([name = ""]) => name.length));
+  for (const [name = "", value = ""] of lines) {
+    process.stdout.write(`${name.padEnd(width)}  ${value}\n`);
+  }
+  return EXIT_OK;
+}
+
+function databaseLines(): string[][] {
+  const path = databasePath(setting("data_dir"));
+  if (!existsSync(path)) return [["database", `${path} does not exist yet`]];
+  const db = openForReading(storeOptions());
+  try {
+    const sqlite = db.query("SELECT sqlite_version()").values()[0]?.[0];
+    return [
+      ["sqlite", String(sqlite)],
+      ["database", `${path}, schema version ${SCHEMA_VERSION}`],
+      ["size", `${(sizeOf(path) / 1e6).toFixed(1)} MB`],
+      ...contentLines(db),
+    ];
+  } finally {
+    db.close();
+  }
+}
+
+/** With the write-ahead log, which may be large while the relay runs. */
+function sizeOf(path: string): number {
+  let bytes = 0;
+  for (const suffix of ["", "-wal"]) {
+    if (existsSync(path + suffix)) bytes += statSync(path + suffix).size;
+  }
+  return bytes;
+}
+
+function contentLines(db: Database): string[][] {
+  const rows = db
+    .query("SELECT count(*), min(age), max(age) FROM term WHERE key = ?")
+    .values(ALL_KEY);
+  const [count, newest, oldest] = rows[0] as [number, number | null, number | null];
+  const kinds = db
+    .query("SELECT kind, count(*) AS n FROM term WHERE key = ? GROUP BY kind ORDER BY n DESC")
+    .values(ALL_KEY) as [number, number][];
+  const lines = [["events", String(count)]];
+  if (newest !== null && oldest !== null) {
+    lines.push(["newest", isoTime(-newest)], ["oldest", isoTime(-oldest)]);
+  }
+  for (const [kind, n] of kinds.slice(0, KINDS_SHOWN)) lines.push([`kind ${kind}`, String(n)]);
+  if (kinds.length > KINDS_SHOWN) lines.push(["other kinds", String(kinds.length - KINDS_SHOWN)]);
+  return lines;
+}
+
+/** created_at may be any safe integer, a Date may not. */
+function isoTime(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? `${seconds}` : date.toISOString();
+}
+
+export const infoCommand: Command = {
+  name: "info",
+  summary: "versions, signature speed, what the database holds",
+  usage,
+  run,
+};

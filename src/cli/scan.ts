@@ -1,0 +1,65 @@
+// `nandu scan`: the stored events that match a filter, in the order a client gets them.
+
+import { EventReader } from "../store/read.ts";
+import { Scan } from "../store/scan.ts";
+import { openForReading, storeOptions } from "../store/schema.ts";
+import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { parseFilterArgument } from "./filter-argument.ts";
+import { Output, OutputClosed } from "./output.ts";
+
+const usage = `Usage: nandu scan [--count] FILTER
+
+Prints the stored events that match a filter of NIP-01 (JSON; an array of filters matches what any
+of them does), newest first. There is no limit but the filter's own.
+
+  --count  only how many there are
+
+Example: nandu scan '{"kinds":[1],"limit":10}'
+`;
+
+function run(args: readonly string[]): number {
+  const { rest } = configure(args);
+  const { flags, positionals } = parseFlags(rest, ["--count"], []);
+  const [text, extra] = positionals;
+  if (text === undefined) throw new UsageError("a filter is missing");
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
+  const filters = parseFilterArgument(text);
+  const db = openForReading(storeOptions());
+  try {
+    const output = new Output();
+    let count = 0;
+    for (const found of openScan(new EventReader(db), filters)) {
+      count += 1;
+      if (!flags.has("--count")) output.line(found.text);
+    }
+    if (flags.has("--count")) output.line(Buffer.from(String(count)));
+    output.flush();
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error;
+  } finally {
+    db.close();
+  }
+  return EXIT_OK;
+}
+
+/** Everything that matches, without limits other than the filters' own. */
+export function* openScan(reader: EventReader, filters: ReturnType<typeof parseFilterArgument>) {
+  const scan = new Scan(reader, filters, {
+    limitDefault: Number.MAX_SAFE_INTEGER,
+    limitMax: Number.MAX_SAFE_INTEGER,
+    tiesMax: 0,
+    nowSeconds: () => Math.floor(Date.now() / 1000),
+  });
+  for (;;) {
+    const found = scan.next();
+    if (found === "done") return;
+    if (found !== "working") yield found;
+  }
+}
+
+export const scanCommand: Command = {
+  name: "scan",
+  summary: "print or count the stored events that match a filter",
+  usage,
+  run,
+};
