@@ -49,7 +49,7 @@ export interface Parsed {
   readonly positionals: readonly string[];
 }
 
-/** Reads a command's own flags: `--name` for each of `flags`, `--name V` or `--name=V` for `values`. */
+/** Reads a command's own flags: `--name` of `flags`; `--name V` or `--name=V` of `values`. */
 export function parseFlags(
   args: readonly string[],
   flags: readonly string[],

@@ -29,7 +29,10 @@ export class Doorbell {
     return Atomics.load(this.words, SEQUENCE);
   }
 
-  /** Owner, in a worker: sleeps until the bell rings after `seen`, or the time is up. */
+  /**
+   * Owner, in a worker: sleeps until the bell rings after `seen`, or the time is up; now and then
+   * less, for the notice of a ring that was seen before may come late.
+   */
   wait(seen: number, timeoutMs: number): void {
     Atomics.store(this.words, SLEEPING, 1);
     Atomics.wait(this.words, SEQUENCE, seen, timeoutMs);

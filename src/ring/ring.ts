@@ -19,10 +19,14 @@ const DATA = 256;
 const HEADER = 8;
 const SKIP = 0xffffffff;
 
-/** `capacity` is a power of two, at least 1 KiB: cursors wrap at 2^32, which it must divide. */
+/** Above this, full and empty or a sign bit could be mixed up: cursors and masks are 32 bits. */
+const CAPACITY_MAX = 2 ** 30;
+
+/** `capacity` is a power of two from 1 KiB to 1 GiB: cursors wrap at 2^32, which it must divide. */
 export function createRing(capacity: number): SharedArrayBuffer {
-  if (capacity < 1024 || (capacity & (capacity - 1)) !== 0) {
-    throw new Error(`assert: ring capacity ${capacity} is not a power of two from 1024 on`);
+  const isInRange = Number.isInteger(capacity) && capacity >= 1024 && capacity <= CAPACITY_MAX;
+  if (!isInRange || (capacity & (capacity - 1)) !== 0) {
+    throw new Error(`assert: ring capacity ${capacity} is not a power of two from 1024 to 2^30`);
   }
   return new SharedArrayBuffer(DATA + capacity);
 }
@@ -73,7 +77,7 @@ export class RingProducer extends Side {
    * is full. What is reserved and not committed is simply reserved anew by the next call.
    */
   reserve(bytes: number): number {
-    if (bytes > recordBytesMax(this.capacity)) {
+    if (!(bytes >= 0 && bytes <= recordBytesMax(this.capacity))) {
       throw new Error(`assert: a record of ${bytes} bytes in a ring of ${this.capacity}`);
     }
     const need = padded(bytes);
@@ -92,7 +96,7 @@ export class RingProducer extends Side {
 
   /** Publishes the reserved record, `bytes` long. The caller rings the consumer's doorbell. */
   commit(type: number, bytes: number): void {
-    if (this.reservedAt < 0 || bytes > this.reservedBytes) {
+    if (this.reservedAt < 0 || !(bytes >= 0 && bytes <= this.reservedBytes)) {
       throw new Error(`assert: ${bytes} bytes committed, ${this.reservedBytes} reserved`);
     }
     this.view.setUint32(this.reservedAt, bytes, true);

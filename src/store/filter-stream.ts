@@ -174,7 +174,7 @@ export class FilterStream {
     for (let i = (this.heap.length >> 1) - 1; i >= 0; i--) this.sink(i);
   }
 
-  /** Candidates in order, up to a batch of them, checked against the filter. */
+  /** A batch of candidates in order, then checked: the work is bounded, whatever matches. */
   private fetch(): Found[] {
     const wanted = this.options.limit - this.taken + 1;
     const countMax = Math.max(FETCH_MIN, Math.min(wanted, FETCH_MAX));
@@ -186,7 +186,6 @@ export class FilterStream {
         break;
       }
       candidates.push(entry);
-      // Entries of other kinds are passed over in the loop below, so it ends by batch, not by match.
     }
     return candidates.length === 0 ? [] : this.check(candidates);
   }

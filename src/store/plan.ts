@@ -8,9 +8,10 @@ import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./ter
 
 /** Beyond this many authors × kinds, authors are read and the kind checked in the index entry. */
 const AUTHOR_KINDS_MAX = 1000;
-/** An estimate looks at this many keys of a way in, and counts this many entries of each. */
+/** An estimate looks at this many keys of a way in, and counts at most so many entries in all. */
 const ESTIMATE_KEYS = 8;
-const ESTIMATE_ENTRIES = 128;
+const ESTIMATE_ENTRIES_MIN = 1024;
+const ESTIMATE_ENTRIES_MAX = 16_384; // about 2 ms
 
 /** How many entries a key has, counted up to `limit`. */
 export type CountEntries = (key: number, limit: number) => number;
@@ -21,15 +22,19 @@ export function planFilter(filter: Filter, count: CountEntries): readonly number
   const ways = waysIn(filter);
   if (ways.length === 0) return filter.kinds === null ? [ALL_KEY] : [...filter.kinds].map(kindKey);
   if (ways.length === 1) return ways[0] as number[];
-  let best = ways[0] as number[];
-  let bestSize = Number.POSITIVE_INFINITY;
-  for (const keys of ways) {
-    const size = estimate(keys, count);
-    if (size >= bestSize) continue;
-    best = keys;
-    bestSize = size;
+  return smallest(ways, count);
+}
+
+/**
+ * The way in with the fewest entries. A count that was cut off is too low, so a winner that was
+ * counted to its end is right; any other has to win again with more counted.
+ */
+function smallest(ways: readonly number[][], count: CountEntries): readonly number[] {
+  for (let max = ESTIMATE_ENTRIES_MIN; ; max *= 4) {
+    const estimates = ways.map((keys) => estimate(keys, count, max));
+    const best = estimates.reduce((a, b) => (b.size < a.size ? b : a));
+    if (!best.isCutOff || max >= ESTIMATE_ENTRIES_MAX) return best.keys;
   }
-  return best;
 }
 
 function waysIn(filter: Filter): number[][] {
@@ -47,11 +52,23 @@ function authorKeys(authors: ReadonlySet<string>, kinds: ReadonlySet<number> | n
   return keys;
 }
 
-function estimate(keys: readonly number[], count: CountEntries): number {
+interface Estimate {
+  readonly keys: readonly number[];
+  readonly size: number;
+  readonly isCutOff: boolean;
+}
+
+function estimate(keys: readonly number[], count: CountEntries, max: number): Estimate {
   const looked = Math.min(keys.length, ESTIMATE_KEYS);
+  const limit = Math.ceil(max / looked);
   let entries = 0;
-  for (let i = 0; i < looked; i++) entries += count(keys[i] as number, ESTIMATE_ENTRIES);
-  return (entries / Math.max(1, looked)) * keys.length + keys.length;
+  let isCutOff = false;
+  for (let i = 0; i < looked; i++) {
+    const found = count(keys[i] as number, limit);
+    entries += found;
+    isCutOff ||= found === limit;
+  }
+  return { keys, size: (entries / looked) * keys.length + keys.length, isCutOff };
 }
 
 /** The keys under which the monitor keeps a filter: the same ways in, without a database to ask. */

@@ -70,13 +70,13 @@ export function databasePath(dataDir: string): string {
 
 /** Creates the folder and the file when missing, migrates an older file. One per process. */
 export function openForWriting(options: StoreOptions): Database {
-  mkdirSync(options.dataDir, { recursive: true });
   const path = databasePath(options.dataDir);
   let db: Database | null = null;
   try {
+    mkdirSync(options.dataDir, { recursive: true });
     db = new Database(path, { create: true, readwrite: true });
     configure(db, options);
-    migrate(db, path);
+    migrate(db);
     db.run("PRAGMA journal_mode = WAL");
     db.run(`PRAGMA synchronous = ${options.synchronous}`);
     db.run(`PRAGMA wal_autocheckpoint = ${options.checkpointPages}`);
@@ -94,6 +94,7 @@ export function openForReading(options: StoreOptions): Database {
   try {
     db = new Database(path, { readonly: true });
     configure(db, options);
+    checkOwner(db);
     const version = userVersion(db);
     if (version !== SCHEMA_VERSION) throw new Error(versionMessage(version));
     return db;
@@ -116,19 +117,24 @@ function configure(db: Database, options: StoreOptions): void {
   db.run(`PRAGMA mmap_size = ${options.mmapBytes}`);
 }
 
-function migrate(db: Database, path: string): void {
+function migrate(db: Database): void {
   if (userVersion(db) === SCHEMA_VERSION && applicationId(db) === APPLICATION_ID) return;
   db.transaction(() => {
+    checkOwner(db);
     const version = userVersion(db); // another process may have been faster
-    const isEmpty = version === 0 && tableCount(db) === 0;
-    if (!isEmpty && applicationId(db) !== APPLICATION_ID) {
-      throw new Error(`${path} is not a nandu database`);
-    }
     if (version > SCHEMA_VERSION) throw new Error(versionMessage(version));
     for (const sql of MIGRATIONS.slice(version)) db.run(sql);
     db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
     db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   }).immediate();
+}
+
+/** Ours are all that say so, and a new one, which says nothing yet. */
+function checkOwner(db: Database): void {
+  const id = applicationId(db);
+  if (id === APPLICATION_ID) return;
+  if (id === 0 && userVersion(db) === 0 && tableCount(db) === 0) return;
+  throw new Error("it is not a nandu database");
 }
 
 function versionMessage(version: number): string {

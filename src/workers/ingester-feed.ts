@@ -1,6 +1,6 @@
-// The main thread's way to one ingester. The main thread never waits, so what finds the ring full is
-// kept here, in order, until there is room. Bounded: the sockets that send are paused while anything
-// is kept, so each adds what was read from it already, and past the byte limit it is refused.
+// The main thread's way to one ingester. The main thread never waits, so what finds the ring full
+// is kept here, in order, until there is room. Bounded: the sockets that send are paused while
+// anything is kept, so each adds what was read from it already, and past the byte limit it ends.
 
 import type { Outbox } from "../ring/outbox.ts";
 import {

@@ -1,4 +1,4 @@
-// Frames on their way to clients: replies, stored events, and one live event for many subscriptions.
+// Frames on their way to clients: replies, stored events, one live event for many subscriptions.
 // Events are put together in the ring, as bytes; the main thread makes strings of them, because Bun
 // sends text frames from strings only. Layouts as in mail.ts.
 

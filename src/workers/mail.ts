@@ -1,9 +1,11 @@
-// Every message between threads: its type number, and the layout of most; frames for clients are in
-// mail-frames.ts, events in mail-event.ts. All integers are little-endian; `gen` and `seq` are f64 because they may pass 2^32; texts are UTF-8.
+// Every message between threads: its type number, and the layout of most; frames for clients are
+// in mail-frames.ts, events in mail-event.ts. All integers are little-endian; `gen` and `seq` are
+// f64 because they may pass 2^32; texts are UTF-8.
 //
-// slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen. The
-// main thread drops frames of a gen that is no longer the slot's, so that nothing of a subscription
-// is sent once its CLOSE or its replacement has been seen, whatever other threads still produce.
+// slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen.
+// The main thread drops frames of a gen that is no longer the slot's, so that nothing of a
+// subscription is sent once its CLOSE or its replacement has been seen, whatever other threads
+// still produce.
 
 import { Packr } from "msgpackr";
 import type { EoseHint } from "../protocol/message.ts";
@@ -37,7 +39,7 @@ export const MAIL = {
   credit: 50,
 } as const;
 
-/** Frames that belong to no subscription (OK, NOTICE, COUNT) have this slot and are never dropped. */
+/** Frames of no subscription (OK, NOTICE, COUNT) have this slot and are never dropped. */
 export const NO_SLOT = 0xffffffff;
 
 /** Which REQ of which connection. */

@@ -82,73 +82,44 @@ function bells(count: number): Doorbell[] {
   return Array.from({ length: count }, () => new Doorbell());
 }
 
+/** All doorbells, and all rings between them. */
+function wire(settings: Settings) {
+  const counts = threadCounts(settings);
+  const bell = {
+    main: bells(1),
+    ingester: bells(counts.ingester),
+    writer: bells(1),
+    reader: bells(counts.reader),
+    monitor: bells(counts.monitor),
+  };
+  const wiring = new Wiring(ringCapacity(settings));
+  return {
+    bell,
+    mainIngester: wiring.connect(bell.main, bell.ingester),
+    mainReader: wiring.connect(bell.main, bell.reader),
+    ingesterWriter: wiring.connect(bell.ingester, bell.writer),
+    ingesterReader: wiring.connect(bell.ingester, bell.reader),
+    ingesterMonitor: wiring.connect(bell.ingester, bell.monitor),
+    readerMonitor: wiring.connect(bell.reader, bell.monitor),
+    writerMonitor: wiring.connect(bell.writer, bell.monitor),
+    toMain: {
+      ingester: wiring.connect(bell.ingester, bell.main),
+      reader: wiring.connect(bell.reader, bell.main),
+      monitor: wiring.connect(bell.monitor, bell.main),
+      writer: wiring.connect(bell.writer, bell.main),
+    },
+  };
+}
+
+type Wired = ReturnType<typeof wire>;
+
 /** Starts all workers; resolves once each of them runs. */
 export async function startPool(settings: Settings): Promise<Pool> {
-  const counts = threadCounts(settings);
-  const main = new Doorbell();
-  const [ingesters, readers, monitors] = [
-    bells(counts.ingester),
-    bells(counts.reader),
-    bells(counts.monitor),
-  ];
-  const writers = bells(1);
-  const wiring = new Wiring(ringCapacity(settings));
-  const link = (from: Doorbell[], to: Doorbell[]) => wiring.connect(from, to);
-  const mainIngester = link([main], ingesters);
-  const mainReader = link([main], readers);
-  const ingesterWriter = link(ingesters, writers);
-  const ingesterReader = link(ingesters, readers);
-  const ingesterMonitor = link(ingesters, monitors);
-  const readerMonitor = link(readers, monitors);
-  const writerMonitor = link(writers, monitors);
-  const toMain = {
-    ingester: link(ingesters, [main]),
-    reader: link(readers, [main]),
-    monitor: link(monitors, [main]),
-    writer: link(writers, [main]),
-  };
-  const recentIds = new RecentIds().shared;
-
-  const station = (role: RoleName, index: number, bell: Doorbell, wires: Wires): Station => ({
-    role,
-    index,
-    settings,
-    bell: bell.shared,
-    recentIds,
-    websocket: toMain[role].outOf(index)[0] as RingEnd,
-    inbound: wires.inbound,
-    writer: wires.writer ?? null,
-    readers: wires.readers ?? [],
-    monitors: wires.monitors ?? [],
-  });
-  const stations = [
-    ...writers.map((bell, i) =>
-      station("writer", i, bell, {
-        inbound: ingesterWriter.into(i),
-        monitors: writerMonitor.outOf(i),
-      }),
-    ),
-    ...monitors.map((bell, i) =>
-      station("monitor", i, bell, {
-        inbound: [...ingesterMonitor.into(i), ...readerMonitor.into(i), ...writerMonitor.into(i)],
-      }),
-    ),
-    ...readers.map((bell, i) =>
-      station("reader", i, bell, {
-        inbound: [...ingesterReader.into(i), ...mainReader.into(i)],
-        monitors: readerMonitor.outOf(i),
-      }),
-    ),
-    ...ingesters.map((bell, i) =>
-      station("ingester", i, bell, {
-        inbound: mainIngester.into(i),
-        writer: ingesterWriter.outOf(i)[0] as RingEnd,
-        readers: ingesterReader.outOf(i),
-        monitors: ingesterMonitor.outOf(i),
-      }),
-    ),
-  ];
+  const wired = wire(settings);
+  const stations = makeStations(settings, wired);
   await startAll(stations);
+  const { toMain, mainIngester, mainReader } = wired;
+  const main = wired.bell.main[0] as Doorbell;
   return {
     inbox: openInbox(main, [
       ...toMain.ingester.into(0),
@@ -160,6 +131,47 @@ export async function startPool(settings: Settings): Promise<Pool> {
     readers: mainReader.outOf(0).map((end) => openOutbox(end, main)),
     threadCount: stations.length,
   };
+}
+
+/** The writer's first. */
+function makeStations(settings: Settings, wired: Wired): Station[] {
+  const { ingesterWriter, ingesterReader, ingesterMonitor, readerMonitor, writerMonitor } = wired;
+  const recentIds = new RecentIds().shared;
+  const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
+    wired.bell[role].map((bell, index) => {
+      const wires = wiresOf(index);
+      return {
+        role,
+        index,
+        settings,
+        bell: bell.shared,
+        recentIds,
+        websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
+        inbound: wires.inbound,
+        writer: wires.writer ?? null,
+        readers: wires.readers ?? [],
+        monitors: wires.monitors ?? [],
+      };
+    });
+  return [
+    ...make("writer", (i) => ({
+      inbound: ingesterWriter.into(i),
+      monitors: writerMonitor.outOf(i),
+    })),
+    ...make("monitor", (i) => ({
+      inbound: [...ingesterMonitor.into(i), ...readerMonitor.into(i), ...writerMonitor.into(i)],
+    })),
+    ...make("reader", (i) => ({
+      inbound: [...ingesterReader.into(i), ...wired.mainReader.into(i)],
+      monitors: readerMonitor.outOf(i),
+    })),
+    ...make("ingester", (i) => ({
+      inbound: wired.mainIngester.into(i),
+      writer: ingesterWriter.outOf(i)[0] as RingEnd,
+      readers: ingesterReader.outOf(i),
+      monitors: ingesterMonitor.outOf(i),
+    })),
+  ];
 }
 
 interface Wires {

@@ -7,7 +7,7 @@
 
 import type { Server } from "bun";
 import { current, setting } from "../config/current.ts";
-import { log } from "../config/log.ts";
+import { describeError, log } from "../config/log.ts";
 import { clientAddress, compileNetworks, type Networks } from "../http/client-address.ts";
 import { isRelayPath, respond } from "../http/respond.ts";
 import { encodeNotice } from "../protocol/message.ts";
@@ -16,7 +16,7 @@ import { Connection, type Socket, type SocketData } from "./connection.ts";
 import { MAIL, NO_SLOT, readDone, readRef, trySendCredit } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
 import { IngesterFeed } from "./ingester-feed.ts";
-import type { Pool } from "./pool.ts";
+import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 
 const IDLE_WAIT_MS = 1000;
 const CLOSE_GOING_AWAY = 1001;
@@ -44,7 +44,10 @@ export class WebsocketThread {
     this.feeds = pool.ingesters.map((outbox) => new IngesterFeed(outbox));
     this.networks = compileNetworks(setting("relay.trusted_proxies"));
     this.server = this.listen();
-    void this.run();
+    this.run().catch((error) => {
+      log("error", "websocket", `the main thread has failed: ${describeError(error)}`);
+      process.exit(EXIT_WORKER_FAILED);
+    });
   }
 
   /** Where it listens, as clients write it. */
@@ -179,7 +182,11 @@ export class WebsocketThread {
   /** Reading goes on at half the limits, so that it doesn't stop and go with each message. */
   private resumeIfReady(connection: Connection): void {
     if (!connection.isPaused || connection.isClosed || !this.isTaking) return;
-    if (this.feedOf(connection.id).isFull) return;
+    const feed = this.feedOf(connection.id);
+    if (feed.isFull) {
+      feed.pausedIds.add(connection.id); // asked again when it has drained
+      return;
+    }
     if (connection.messagesUnderWay > setting("relay.inflight_messages_max") / 2) return;
     if (connection.bytesUnderWay > setting("relay.inflight_bytes_max") / 2) return;
     connection.isPaused = false;

@@ -1,5 +1,5 @@
-// Keys: they are on disk, so they stay as they are; each fits 48 bits, and strings don't meet in one
-// more often than chance has it.
+// Keys: they are on disk, so they stay as they are; each fits 48 bits, and strings do not meet in
+// one more often than chance has it.
 
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";

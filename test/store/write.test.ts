@@ -361,7 +361,7 @@ describe("terms that share a key", () => {
     expect(store.write(makeEvent({ kind: 5, created_at: 9, tags })).removedIds).toEqual([one.id]);
   });
 
-  test("what shares a key with a deletion deletes nothing, were it a reply to that very event", () => {
+  test("what shares a key with a deletion deletes nothing, not even a reply to it", () => {
     using store = new TestStore();
     const reply = makeEvent({ tags: [["e", one.id]], created_at: 9 });
     const deletion = makeEvent({ kind: 5, created_at: 9, tags: [["e", note.id]] });

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import type { NostrEvent, Tag } from "../../src/protocol/event.ts";
+import { chooseSeed, Random } from "./random.ts";
 
 export function sha256Hex(text: string): string {
   return createHash("sha256").update(text).digest("hex");
@@ -28,41 +29,18 @@ export function makeEvent(fields: EventFields = {}): NostrEvent {
   return { id, pubkey, created_at, kind, tags, content, sig: SIG };
 }
 
-/** Repeatable chance (mulberry32). */
-export class Dice {
-  private state: number;
-
-  constructor(seed: number) {
-    this.state = seed >>> 0;
-  }
-
-  private u32(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  }
-
-  /** An integer from 0 to `end` − 1. */
-  below(end: number): number {
-    return Math.floor((this.u32() / 0x100000000) * end);
-  }
-
+export class Dice extends Random {
   chance(probability: number): boolean {
-    return this.u32() / 0x100000000 < probability;
+    return this.next() / 2 ** 32 < probability;
   }
 
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)] as T;
+  /** Some may be picked twice. */
+  some<T>(items: readonly T[], count: number): T[] {
+    return this.list(count, () => this.pick(items));
   }
 
-  some<T>(list: readonly T[], count: number): T[] {
-    return Array.from({ length: count }, () => this.pick(list));
-  }
-
-  shuffle<T>(list: readonly T[]): T[] {
-    const result = [...list];
+  shuffle<T>(items: readonly T[]): T[] {
+    const result = [...items];
     for (let i = result.length - 1; i > 0; i--) {
       const j = this.below(i + 1);
       [result[i], result[j]] = [result[j] as T, result[i] as T];
@@ -71,21 +49,20 @@ export class Dice {
   }
 }
 
-/** NANDU_SEED=<n> repeats the one run that failed. */
-export function seeds(count: number): number[] {
-  const only = process.env["NANDU_SEED"];
-  if (only !== undefined) return [Number(only)];
-  return Array.from({ length: count }, (_, i) => i + 1);
+/** The same seeds in every run and one that is new; NANDU_TEST_SEED=<seed> is that one alone. */
+function seeds(count: number): number[] {
+  if (process.env["NANDU_TEST_SEED"] !== undefined) return [chooseSeed()];
+  return [...Array.from({ length: count - 1 }, (_, i) => i + 1), chooseSeed()];
 }
 
-/** Runs the body with each seed; a failure says with which one. */
-export function forEachSeed(count: number, body: (dice: Dice, seed: number) => void): void {
+/** Runs the body with each of `count` seeds; a failure says with which one. */
+export function forEachSeed(count: number, body: (dice: Dice) => void): void {
   for (const seed of seeds(count)) {
     try {
-      body(new Dice(seed), seed);
+      body(new Dice(seed));
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`NANDU_SEED=${seed}: ${message}`, { cause });
+      throw new Error(`failed with NANDU_TEST_SEED=${seed}: ${message}`, { cause });
     }
   }
 }

@@ -1,0 +1,149 @@
+// A bare client: sends JSON, keeps every frame in order, and waits for the one a test is about. It
+// hides nothing, so that tests can assert whole messages.
+
+export type Frame = readonly unknown[];
+
+const WAIT_MS_MAX = 10_000;
+
+interface Waiter {
+  readonly accepts: (frame: Frame) => boolean;
+  readonly resolve: (frame: Frame) => void;
+}
+
+export class Client {
+  /** Everything received so far. */
+  readonly frames: Frame[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  private readonly socket: WebSocket;
+  private readonly waiters = new Set<Waiter>();
+  /** Frames before this one have been returned by `next` already. */
+  private at = 0;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.onclose = ({ code, reason }) => resolve({ code, reason });
+    });
+    socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+  }
+
+  static async connect(url: string, options: Record<string, unknown> = {}): Promise<Client> {
+    const socket = new WebSocket(url, options as never);
+    const client = new Client(socket);
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => resolve();
+      socket.onerror = () => reject(new Error(`can't connect to ${url}`));
+    });
+    return client;
+  }
+
+  send(...message: unknown[]): void {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  /** Text or bytes as they are. */
+  sendRaw(data: string | Uint8Array<ArrayBuffer>): void {
+    this.socket.send(data);
+  }
+
+  /** The next frame, in order; waits for it. */
+  async next(): Promise<Frame> {
+    const frame = this.frames[this.at] ?? (await this.wait(() => true, "a frame"));
+    this.at += 1;
+    return frame;
+  }
+
+  /** The next `count` frames, in order; waits for them. */
+  async take(count: number): Promise<Frame[]> {
+    const frames: Frame[] = [];
+    while (frames.length < count) frames.push(await this.next());
+    return frames;
+  }
+
+  /** The first frame, received already or not, that starts like this. */
+  async find(...start: unknown[]): Promise<Frame> {
+    const accepts = (frame: Frame): boolean =>
+      start.every((value, i) => Bun.deepEquals(frame[i], value));
+    return this.frames.find(accepts) ?? (await this.wait(accepts, JSON.stringify(start)));
+  }
+
+  /** Publishes and returns the OK. */
+  async publish(event: { id: string }): Promise<Frame> {
+    const accepts = (frame: Frame): boolean => frame[0] === "OK" && frame[1] === event.id;
+    const answer = this.wait(accepts, `OK ${event.id}`);
+    this.send("EVENT", event);
+    return answer;
+  }
+
+  /** Publishes all of them at once and returns their OKs, in the order of the events. */
+  publishAll(events: readonly { id: string }[]): Promise<Frame[]> {
+    return Promise.all(events.map((event) => this.publish(event)));
+  }
+
+  /** Sends a COUNT and returns its answer. */
+  async count(id: string, ...filters: unknown[]): Promise<Frame> {
+    const accepts = (frame: Frame): boolean =>
+      (frame[0] === "COUNT" || frame[0] === "CLOSED") && frame[1] === id;
+    const answer = this.wait(accepts, `the COUNT of ${id}`);
+    this.send("COUNT", id, ...filters);
+    return answer;
+  }
+
+  /** Sends a REQ and returns its frames up to EOSE or CLOSED, that one included. */
+  async request(id: string, ...filters: unknown[]): Promise<Frame[]> {
+    const from = this.frames.length;
+    const isEnd = (frame: Frame): boolean =>
+      (frame[0] === "EOSE" || frame[0] === "CLOSED") && frame[1] === id;
+    const end = this.wait(isEnd, `the end of ${id}`);
+    this.send("REQ", id, ...filters);
+    const last = await end;
+    const own = this.frames.slice(from).filter((frame) => frame[1] === id);
+    return own.slice(0, own.indexOf(last) + 1);
+  }
+
+  /** The stored events that match, in the order sent; closes the subscription. */
+  async query(...filters: unknown[]): Promise<Record<string, unknown>[]> {
+    const id = `query-${this.frames.length}`;
+    const frames = await this.request(id, ...filters);
+    this.send("CLOSE", id);
+    return frames.filter(([type]) => type === "EVENT").map((f) => f[2] as Record<string, unknown>);
+  }
+
+  /**
+   * Resolves when everything sent before has been dealt with: answers come in the order of messages
+   * for as long as the relay only has to refuse them.
+   */
+  async settle(): Promise<void> {
+    await this.request(`settle-${this.frames.length}`, { ids: [] });
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  private onFrame(frame: Frame): void {
+    this.frames.push(frame);
+    for (const waiter of this.waiters) {
+      if (!waiter.accepts(frame)) continue;
+      this.waiters.delete(waiter);
+      waiter.resolve(frame);
+    }
+  }
+
+  private wait(accepts: (frame: Frame) => boolean, what: string): Promise<Frame> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const last = JSON.stringify(this.frames.slice(-5)).slice(0, 1000);
+        reject(new Error(`no ${what} after ${WAIT_MS_MAX} ms; last frames: ${last}`));
+      }, WAIT_MS_MAX);
+      const waiter = {
+        accepts,
+        resolve: (frame: Frame) => {
+          clearTimeout(timer);
+          resolve(frame);
+        },
+      };
+      this.waiters.add(waiter);
+    });
+  }
+}

@@ -1,0 +1,48 @@
+// The events of one test on a relay that several tests share: a tag of their own finds them, and
+// nothing else does.
+
+import type { NostrEvent } from "../../src/protocol/event.ts";
+import { EventFactory, type EventOptions } from "./events.ts";
+
+/** The same events in every run: what varies here is said by the test. */
+const factory = new EventFactory(1);
+
+export class Topic {
+  readonly tag: readonly [string, string];
+  /** Matches the topic's events; live and stored. */
+  readonly filter: Readonly<Record<string, readonly string[]>>;
+
+  constructor(name: string) {
+    this.tag = ["t", name];
+    this.filter = { "#t": [name] };
+  }
+
+  /** A note unless the options say otherwise; their tags come after the topic's own. */
+  make(options: EventOptions = {}): NostrEvent {
+    const { tags = [], ...others } = options;
+    return factory.make({ kind: 1, ...others, tags: [this.tag, ...tags] });
+  }
+
+  /** One event for each `created_at`. */
+  makeAt(times: readonly number[], options: EventOptions = {}): NostrEvent[] {
+    return times.map((created_at) => this.make({ ...options, created_at }));
+  }
+}
+
+/** As a relay sends stored events (NIP-01): newest first, ties by lowest id. */
+export function newestFirst(events: readonly NostrEvent[]): NostrEvent[] {
+  return events.toSorted((a, b) => b.created_at - a.created_at || (a.id < b.id ? -1 : 1));
+}
+
+/** Unix seconds. */
+export function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+export function ok(event: { id: string }, reason = ""): readonly unknown[] {
+  return ["OK", event.id, true, reason];
+}
+
+export function refused(event: { id: string }, reason: string): readonly unknown[] {
+  return ["OK", event.id, false, reason];
+}
