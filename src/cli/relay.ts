@@ -40,8 +40,9 @@ async function run(args: readonly string[]): Promise<number> {
   await warnIfShared();
   const pool = await startPool(config.settings);
   const websocket = new WebsocketThread(pool);
+  const exitCode = serveUntilSignal(websocket); // who reads the next line may send a signal at once
   log("info", "relay", `listening on ${websocket.url}, database in ${setting("data_dir")}`);
-  return serveUntilSignal(websocket);
+  return exitCode;
 }
 
 /** The port is shared on purpose (SO_REUSEPORT), so nobody else would say so. */

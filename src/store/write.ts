@@ -235,7 +235,9 @@ export class EventWriter {
     pending: Pending,
   ): boolean {
     const { deletedId, deletedAddress } = candidate.keys;
-    const inStore = [...(hits.get(deletedId) ?? []), ...(hits.get(deletedAddress) ?? [])];
+    const isLater = ({ createdAt }: Hit) => createdAt >= candidate.created_at;
+    const byAddress = (hits.get(deletedAddress) ?? []).filter(isLater); // spares loading them all
+    const inStore = [...(hits.get(deletedId) ?? []), ...byAddress];
     const inBatch = [
       ...(pending.deletions.get(deletedId) ?? []),
       ...(pending.deletions.get(deletedAddress) ?? []),
@@ -280,7 +282,7 @@ export class EventWriter {
     }
     for (const id of ids) {
       const entry = pending.byId.get(id);
-      if (entry !== undefined && deletesEvent(deletion, parsed(entry), null)) pending.drop(entry);
+      if (entry !== undefined && isDeletable(deletion, parsed(entry))) pending.drop(entry);
     }
     for (const address of addresses) {
       const entry = pending.byAddress.get(address);
@@ -338,10 +340,14 @@ function isNewer(event: NostrEvent, current: NostrEvent): boolean {
   return event.id < current.id;
 }
 
-/** NIP-09: own events only; an address up to the request's time; never another deletion. */
+/** NIP-09: own events only; never another deletion. */
+function isDeletable(deletion: NostrEvent, event: NostrEvent): boolean {
+  return deletion.pubkey === event.pubkey && event.kind !== KIND_DELETION;
+}
+
+/** NIP-09: by id, or by address up to the request's time. */
 function deletesEvent(deletion: NostrEvent, event: NostrEvent, address: string | null): boolean {
-  if (deletion.kind !== KIND_DELETION || event.kind === KIND_DELETION) return false;
-  if (deletion.pubkey !== event.pubkey) return false;
+  if (deletion.kind !== KIND_DELETION || !isDeletable(deletion, event)) return false;
   const { ids, addresses } = deletionTargets(deletion);
   if (ids.has(event.id)) return true;
   if (address === null || event.created_at > deletion.created_at) return false;

@@ -1,8 +1,8 @@
 // The ingester: client text → checked events, queries and refusals, each sent where it belongs. A
 // connection always has the same one, which numbers its subscriptions. It touches no database.
 //
-// Checks come cheapest first: recently stored ids are answered before anything is hashed, bounds and
-// times before the id, the id before the signature.
+// Checks come cheapest first: recently stored ids are answered before anything is hashed, bounds
+// and times before the id, the id before the signature.
 
 import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";

@@ -148,7 +148,7 @@ export function sendStopped(out: Outbox): void {
   out.commit(MAIL.stopped, 0);
 }
 
-// done: u32 connId | u32 messages | u32 bytes: so many of the client's messages have been dealt with
+// done: u32 connId | u32 messages | u32 bytes: so many of the client's messages are dealt with
 
 export interface Done {
   readonly connId: number;

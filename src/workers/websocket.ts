@@ -2,8 +2,8 @@
 // database. What clients send goes to their ingester as it came; what the workers send is gathered
 // per socket and leaves together at the end of a turn.
 //
-// It never waits for a ring: when an ingester's is full, messages go to a bounded overflow in order,
-// and the sockets that feed it are paused until it has drained.
+// It never waits for a ring: when an ingester's is full, messages go to a bounded overflow in
+// order, and the sockets that feed it are paused until it has drained.
 
 import type { Server } from "bun";
 import { current, setting } from "../config/current.ts";
@@ -19,6 +19,8 @@ import { IngesterFeed } from "./ingester-feed.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 
 const IDLE_WAIT_MS = 1000;
+/** No request that is answered has a body. */
+const REQUEST_BODY_BYTES_MAX = 4096;
 const CLOSE_GOING_AWAY = 1001;
 const CLOSE_POLICY = 1008;
 const CLOSE_TRY_AGAIN = 1013;
@@ -100,6 +102,8 @@ export class WebsocketThread {
       hostname: setting("relay.host"),
       port: setting("relay.port"),
       reusePort: true,
+      development: false,
+      maxRequestBodySize: REQUEST_BODY_BYTES_MAX,
       fetch: (request, server) => this.onRequest(request, server),
       websocket: {
         data: {} as SocketData,
@@ -286,7 +290,7 @@ export class WebsocketThread {
       if (kind === FRAMES.stored) connection.storedBytes += bytes;
       if (isCurrent) this.queue(connection, text, bytes);
     });
-    if (!isCurrent && kind === FRAMES.stored) this.touch(connection); // its credit is due all the same
+    if (!isCurrent && kind === FRAMES.stored) this.touch(connection); // its credit is due as well
     if (messagesDone > 0) this.onDone(connId, messagesDone, bytesDone);
     if (kind === FRAMES.closed && isCurrent && slot !== NO_SLOT) {
       this.feedOf(connId).sendEnded({ connId, slot, gen });

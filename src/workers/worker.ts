@@ -1,5 +1,5 @@
-// The entry point of every worker thread. Its station says which role it plays. Anything thrown here
-// ends the thread and, with it, the process: see pool.ts.
+// The entry point of every worker thread. Its station says which role it plays. Anything thrown
+// here ends the thread and, with it, the process: see pool.ts.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { install } from "../config/current.ts";

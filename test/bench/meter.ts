@@ -1,5 +1,5 @@
-// What a process costs, from /proc: the CPU time of all its threads, and its memory. Wall time alone
-// says little on a machine whose cores the load generator shares.
+// What a process costs, from /proc: the CPU time of all its threads, and its memory. Wall time
+// alone says little on a machine whose cores the load generator shares.
 
 import { readFileSync } from "node:fs";
 

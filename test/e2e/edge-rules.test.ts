@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Client, type Frame } from "../support/client.ts";
 import { authorKey, signEvent } from "../support/events.ts";
 import { RelayProcess } from "../support/relay-process.ts";
-import { newestFirst, nowSeconds, ok, refused, Topic } from "../support/topic.ts";
+import { newestFirst, ok, refused, Topic } from "../support/topic.ts";
 
 const LIMIT_MAX = 100;
 

@@ -306,8 +306,8 @@ describe("encoders", () => {
   });
 });
 
-const REASON =
-  /^(duplicate|pow|blocked|rate-limited|invalid|restricted|mute|error|auth-required|unsupported): ./;
+const PREFIXES = "duplicate|pow|blocked|rate-limited|invalid|restricted|mute|error|";
+const REASON = new RegExp(`^(${PREFIXES}auth-required|unsupported): .`);
 
 /** A refusal is one of four messages, with a reason that clients can act on. */
 function checkFrame(frame: string): void {

@@ -142,7 +142,7 @@ test("A tells C, then B, who tells C: C hears of it from A first", async () => {
   const count = 300_000;
   const [aBell, bBell] = [new Doorbell().shared, new Doorbell().shared];
   const cBell = new PatientBell();
-  const [direct, toB, relayed] = [createRing(4096), createRing(1024), createRing(4096)];
+  const [direct, toB, relayed] = [createRing(2 ** 16), createRing(1024), createRing(2 ** 16)];
   const peers = Promise.all([
     runPeer({
       role: "tellBoth",
@@ -163,8 +163,11 @@ test("A tells C, then B, who tells C: C hears of it from A first", async () => {
       count,
     }),
   ]);
+  // Idle rings in between make the two looks as far apart as they can be.
+  const idle = Array.from({ length: 300 }, () => openLine().consumer);
   const inbox = new Inbox(cBell, [
     new RingConsumer(direct, new Doorbell(aBell)),
+    ...idle,
     new RingConsumer(relayed, new Doorbell(bBell)),
   ]);
   const heard = [-1, -1] as [number, number];
@@ -172,7 +175,7 @@ test("A tells C, then B, who tells C: C hears of it from A first", async () => {
   while (heard[1] < count - 1) {
     const seen = cBell.sequence();
     const drained = inbox.drain((ring, from) => {
-      const at = from as 0 | 1;
+      const at = from === 0 ? 0 : 1;
       if (ring.type !== heard[at] + 1) throw new Error(`${ring.type} after ${heard[at]}`);
       heard[at] = ring.type;
       if (heard[1] > heard[0]) early += 1;

@@ -36,7 +36,7 @@ test("each commit rings the consumer, a reservation doesn't", () => {
   expect([type, bytes.toString("utf8", offset, offset + length)]).toEqual([9, "Hello"]);
 });
 
-test("a full ring is -1 for the main thread, and the own bell rings when there is room", async () => {
+test("a full ring is -1 for the main thread, and its bell rings when there is room", async () => {
   const { outbox, consumer, ownBell } = open();
   while (outbox.tryReserve(100) >= 0) outbox.commit(1, 100);
   const seen = ownBell.sequence();

@@ -90,17 +90,14 @@ const cases: { desc: string; stays: NostrEvent[]; goes: NostrEvent[] }[] = [
 ];
 
 function orders(events: readonly NostrEvent[]): NostrEvent[][] {
-  return [
-    events.toReversed(),
-    ...events.map((_, i) => [...events.slice(i), ...events.slice(0, i)]),
-  ];
+  return [[...events], events.toReversed(), [...events.slice(1), ...events.slice(0, 1)]];
 }
 
 describe("what stays of several versions is", () => {
   for (const { desc, stays, goes } of cases) {
     test(desc, () => {
       for (const order of orders([...stays, ...goes])) {
-        for (const sizes of [[100], [1], [2], [1, 100]]) {
+        for (const sizes of [[100], [1], [1, 100]]) {
           using store = new TestStore();
           const results = store.writeInBatches(order, sizes);
           const byId = (events: NostrEvent[]) => events.map(({ id }) => id).toSorted();

@@ -254,7 +254,7 @@ describe("ten thousand", () => {
 
 describe("while others write, a scan", () => {
   test("sends nothing committed after its start, and what was removed is missing", () => {
-    forEachSeed(40, (dice) => {
+    forEachSeed(20, (dice) => {
       using store = new TestStore();
       const spread = { authors: 4, kinds: [1, 7], seconds: 30 };
       const all = Array.from({ length: 600 }, () => randomEvent(dice, spread));

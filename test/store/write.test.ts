@@ -70,7 +70,7 @@ function writeBoth(store: TestStore, naive: NaiveStore, batch: readonly NostrEve
 
 describe("a random history", () => {
   test("leaves what the naive store holds, in the same order, for every cut into batches", () => {
-    forEachSeed(40, (dice) => {
+    forEachSeed(20, (dice) => {
       const history = randomHistory(dice, 20 + dice.below(300));
       const sizesMax = [200, 1, 1 + dice.below(10)];
       let events: readonly NostrEvent[] | null = null;
@@ -92,7 +92,7 @@ describe("a random history", () => {
   });
 
   test("ends the same in any order, as long as no deletion names a replaceable by its id", () => {
-    forEachSeed(30, (dice) => {
+    forEachSeed(20, (dice) => {
       const all = randomHistory(dice, 100);
       const replaceable = new Set(all.filter(naiveAddress).map(({ id }) => id));
       const names = ([name, id]: readonly string[]) => name === "e" && replaceable.has(id ?? "");

@@ -1,6 +1,8 @@
 // A bare client: sends JSON, keeps every frame in order, and waits for the one a test is about. It
 // hides nothing, so that tests can assert whole messages.
 
+import type { NostrEvent } from "../../src/protocol/event.ts";
+
 export type Frame = readonly unknown[];
 
 const WAIT_MS_MAX = 10_000;
@@ -102,11 +104,11 @@ export class Client {
   }
 
   /** The stored events that match, in the order sent; closes the subscription. */
-  async query(...filters: unknown[]): Promise<Record<string, unknown>[]> {
+  async query(...filters: unknown[]): Promise<NostrEvent[]> {
     const id = `query-${this.frames.length}`;
     const frames = await this.request(id, ...filters);
     this.send("CLOSE", id);
-    return frames.filter(([type]) => type === "EVENT").map((f) => f[2] as Record<string, unknown>);
+    return frames.filter(([type]) => type === "EVENT").map((f) => f[2] as NostrEvent);
   }
 
   /**
