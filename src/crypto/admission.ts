@@ -17,6 +17,8 @@ import { sha256Hex } from "./sha256.ts";
 import type { SignatureBackend } from "./signature.ts";
 
 export interface AdmissionRules extends EventLimits {
+  /** Of the event's JSON, UTF-8. */
+  readonly bytesMax: number;
   readonly createdAtAheadSeconds: number;
   /** 0: as old as it likes. */
   readonly createdAtBehindSeconds: number;

@@ -23,7 +23,6 @@ export interface NostrEvent {
 
 /** Bounds from the option table, in bytes of UTF-8 unless the name says otherwise. */
 export interface EventLimits {
-  readonly bytesMax: number;
   readonly tagsMax: number;
   readonly tagValueBytesMax: number;
   readonly contentBytesMax: number;
@@ -33,7 +32,6 @@ const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
 /** For events that passed the limits before: rows of the database, exports of another relay. */
 export const NO_EVENT_LIMITS: EventLimits = {
-  bytesMax: NO_LIMIT,
   tagsMax: NO_LIMIT,
   tagValueBytesMax: NO_LIMIT,
   contentBytesMax: NO_LIMIT,

@@ -1,4 +1,4 @@
-// Messages in both directions (NIP-01, NIP-45, NIP-67): client text → tagged union, and one encoder
+// Messages in both directions (NIP-01, 45, 67): client text → tagged union, and one encoder
 // per relay message. A refusal is bound to the event id or subscription id that it answers whenever
 // that can be read from the message; NOTICE is for the rest.
 
@@ -24,6 +24,8 @@ export interface MessageLimits {
 export const SUBSCRIPTION_ID_LENGTH_MAX = 64;
 /** An id longer than this is not worth sending back. */
 const ECHO_LENGTH_MAX = 256;
+
+const ID_TOO_LONG: Reason = "invalid: the subscription id is longer than 64 characters";
 
 export function parseClientMessage(text: string, limits: MessageLimits): ClientMessage {
   let message: unknown;
@@ -71,9 +73,10 @@ function parseQuery(
   limits: MessageLimits,
 ): ClientMessage {
   const id = message[1];
-  if (typeof id !== "string" || id.length > ECHO_LENGTH_MAX) {
+  if (typeof id !== "string") {
     return refuse(encodeNotice(`invalid: ${type} needs a subscription id`));
   }
+  if (id.length > ECHO_LENGTH_MAX) return refuse(encodeNotice(ID_TOO_LONG));
   const reason = checkSubscriptionId(id) ?? checkFilterCount(message.length - 2, limits);
   const filters = reason ?? parseFilters(message, limits);
   if (typeof filters === "string") {
@@ -100,8 +103,8 @@ function parseFilters(message: readonly unknown[], limits: MessageLimits): Filte
 
 function checkSubscriptionId(id: string): Reason | null {
   if (id.length === 0) return "invalid: the subscription id is empty";
-  if (id.length > SUBSCRIPTION_ID_LENGTH_MAX) {
-    return `invalid: the subscription id is longer than ${SUBSCRIPTION_ID_LENGTH_MAX} characters`;
+  if (id.length > SUBSCRIPTION_ID_LENGTH_MAX && [...id].length > SUBSCRIPTION_ID_LENGTH_MAX) {
+    return ID_TOO_LONG;
   }
   return id.isWellFormed() ? null : "invalid: the subscription id has a lone surrogate";
 }

@@ -9,7 +9,7 @@ import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { encodeClosed, encodeCount, encodeEventPrefix } from "../protocol/message.ts";
-import { type Filter, matchesAny } from "../protocol/filter.ts";
+import { matchesAny } from "../protocol/filter.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
@@ -195,6 +195,7 @@ export class Reader implements Role {
       const found = scan.next();
       if (found === "done") query.lateSeq = scan.headSeq;
       else if (found !== "working") this.take(query, client, found.text);
+      if (query.count > setting("relay.count_max")) query.lateSeq = scan.headSeq; // that will do
       if (this.mustYield(client, deadline)) return false;
     }
     return mail.isCount || this.readLate(query, client, deadline);
@@ -241,13 +242,14 @@ export class Reader implements Role {
 
   private finish(query: Query, client: Client): void {
     const { mail, count } = query;
-    const hint = query.scan?.hint() ?? null;
     this.drop(query);
     if (mail.isCount) {
-      const frame = encodeCount(mail.id, count, hint === "more" && isCapped(mail.filters));
+      const countMax = setting("relay.count_max");
+      const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, 0);
     } else {
       const { connId, slot, gen, id, filters } = mail;
+      const hint = query.scan?.hint() ?? null;
       const headSeq = query.lateSeq as number;
       const subscription = { connId, slot, gen, id, filters, hint, headSeq };
       sendSubscribe(this.monitorOf(connId), subscription);
@@ -301,14 +303,8 @@ function reqOptions() {
   };
 }
 
-/** A COUNT's own `limit` counts no further; ties are nothing to a number. */
+/** A filter's own `limit` counts no further. One beyond the relay's tells that there are more. */
 function countOptions() {
-  const countMax = setting("relay.count_max");
-  return { limitDefault: countMax, limitMax: countMax, tiesMax: 0, nowSeconds };
-}
-
-/** True when it was the relay's limit that stopped the counting, not the client's. */
-function isCapped(filters: readonly Filter[]): boolean {
-  const countMax = setting("relay.count_max");
-  return filters.some(({ limit }) => limit === null || limit > countMax);
+  const limit = setting("relay.count_max") + 1;
+  return { limitDefault: limit, limitMax: limit, tiesMax: 0, nowSeconds };
 }

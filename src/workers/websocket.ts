@@ -13,16 +13,16 @@ import { isRelayPath, respond } from "../http/respond.ts";
 import { encodeNotice } from "../protocol/message.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { Connection, type Socket, type SocketData } from "./connection.ts";
-import { MAIL, NO_SLOT, readDone, readRef, trySendCredit } from "./mail.ts";
+import { MAIL, NO_SLOT, readDone, readRef } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
 import { IngesterFeed } from "./ingester-feed.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
+import { Sender } from "./sender.ts";
 
 const IDLE_WAIT_MS = 1000;
 /** No request that is answered has a body. */
 const REQUEST_BODY_BYTES_MAX = 4096;
 const CLOSE_GOING_AWAY = 1001;
-const CLOSE_POLICY = 1008;
 const CLOSE_TRY_AGAIN = 1013;
 
 export class WebsocketThread {
@@ -31,10 +31,7 @@ export class WebsocketThread {
   private readonly connections = new Map<number, Connection>();
   private readonly networks: Networks;
   private readonly server: Server<SocketData>;
-  /** Connections with frames to send at the end of this turn. */
-  private touched: Connection[] = [];
-  /** Connections whose credit found its ring full. */
-  private readonly creditDue = new Set<Connection>();
+  private readonly sender: Sender;
   private lastId = 0;
   private stoppedCount = 0;
   private isListening = true;
@@ -44,6 +41,7 @@ export class WebsocketThread {
   constructor(pool: Pool) {
     this.pool = pool;
     this.feeds = pool.ingesters.map((outbox) => new IngesterFeed(outbox));
+    this.sender = new Sender(pool.readers);
     this.networks = compileNetworks(setting("relay.trusted_proxies"));
     this.server = this.listen();
     this.run().catch((error) => {
@@ -154,8 +152,8 @@ export class WebsocketThread {
     if (typeof message !== "string") {
       connection.received.bytes += message.length;
       const notice = encodeNotice("invalid: messages must be text, not binary");
-      this.queue(connection, notice, notice.length);
-      this.flush();
+      this.sender.queue(connection, notice, notice.length);
+      this.sender.flush();
       return;
     }
     const bytes = Math.max(1, Buffer.byteLength(message));
@@ -203,7 +201,7 @@ export class WebsocketThread {
 
   private onDrain(socket: Socket): void {
     const { connection } = socket.data;
-    if (connection !== null) this.giveCredit(connection);
+    if (connection !== null) this.sender.onDrain(connection);
   }
 
   private onClose(socket: Socket, code: number, reason: string): void {
@@ -211,7 +209,7 @@ export class WebsocketThread {
     if (connection === null || connection.isClosed) return;
     connection.isClosed = true;
     this.connections.delete(connection.id);
-    this.creditDue.delete(connection);
+    this.sender.forget(connection);
     const feed = this.feedOf(connection.id);
     feed.pausedIds.delete(connection.id);
     feed.sendGone(connection.id);
@@ -244,7 +242,7 @@ export class WebsocketThread {
       const seen = inbox.bell.sequence();
       const count = inbox.drain(this.visit);
       inbox.release();
-      this.flush();
+      this.sender.flush();
       this.retry();
       if (count > 0 || inbox.bell.sequence() !== seen) {
         await new Promise((resolve) => setImmediate(resolve)); // the sockets' turn
@@ -288,9 +286,9 @@ export class WebsocketThread {
     const isCurrent = slot === NO_SLOT || connection.admitsGen(slot, gen);
     eachFrame(ring, (text, bytes) => {
       if (kind === FRAMES.stored) connection.storedBytes += bytes;
-      if (isCurrent) this.queue(connection, text, bytes);
+      if (isCurrent) this.sender.queue(connection, text, bytes);
     });
-    if (!isCurrent && kind === FRAMES.stored) this.touch(connection); // its credit is due as well
+    if (!isCurrent && kind === FRAMES.stored) this.sender.touch(connection); // its credit is due as well
     if (messagesDone > 0) this.onDone(connId, messagesDone, bytesDone);
     if (kind === FRAMES.closed && isCurrent && slot !== NO_SLOT) {
       this.feedOf(connId).sendEnded({ connId, slot, gen });
@@ -305,7 +303,7 @@ export class WebsocketThread {
     bytes: number,
   ): void => {
     const connection = this.connections.get(connId);
-    if (connection?.admitsGen(slot, gen)) this.queue(connection, frame, bytes);
+    if (connection?.admitsGen(slot, gen)) this.sender.queue(connection, frame, bytes);
   };
 
   private onDone(connId: number, messages: number, bytes: number): void {
@@ -316,76 +314,9 @@ export class WebsocketThread {
     this.resumeIfReady(connection);
   }
 
-  // To the clients
-
-  private queue(connection: Connection, text: string, bytes: number): void {
-    this.touch(connection);
-    connection.outgoing.push(text);
-    connection.outgoingSizes.push(bytes);
-  }
-
-  private touch(connection: Connection): void {
-    if (connection.isTouched) return;
-    connection.isTouched = true;
-    this.touched.push(connection);
-  }
-
-  private flush(): void {
-    const { touched } = this;
-    this.touched = [];
-    for (const connection of touched) {
-      connection.isTouched = false;
-      if (!connection.isClosed) this.sendOutgoing(connection);
-    }
-  }
-
-  private sendOutgoing(connection: Connection): void {
-    const { socket, outgoing, outgoingSizes } = connection;
-    connection.outgoing = [];
-    connection.outgoingSizes = [];
-    if (outgoing.length === 1) {
-      this.sendOne(connection, outgoing[0] as string, outgoingSizes[0] as number);
-    } else if (outgoing.length > 1) {
-      socket.cork(() => {
-        for (let i = 0; i < outgoing.length; i++) {
-          this.sendOne(connection, outgoing[i] as string, outgoingSizes[i] as number);
-        }
-      });
-    }
-    if (connection.storedBytes > 0 && socket.getBufferedAmount() === 0) this.giveCredit(connection);
-  }
-
-  private sendOne(connection: Connection, text: string, bytes: number): void {
-    if (connection.isClosed) return;
-    const compress =
-      bytes >= setting("relay.compression_bytes_min") && setting("relay.compression") !== "off";
-    const status = connection.socket.sendText(text, compress);
-    connection.sent.messages += 1;
-    connection.sent.bytes += bytes;
-    if (compress) connection.sent.compressed += 1;
-    if (status > 0) return;
-    const bytesMax = setting("relay.outbound_bytes_max");
-    if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
-      connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;
-      connection.socket.close(CLOSE_POLICY, connection.endReason);
-    }
-  }
-
-  /** Tells the reader that what it has sent has left; it may go on. */
-  private giveCredit(connection: Connection): void {
-    if (connection.storedBytes === 0 || connection.isClosed) return;
-    const reader = this.pool.readers[connection.id % this.pool.readers.length];
-    if (reader !== undefined && trySendCredit(reader, connection.id, connection.storedBytes)) {
-      connection.storedBytes = 0;
-      this.creditDue.delete(connection);
-    } else {
-      this.creditDue.add(connection);
-    }
-  }
-
   /** What found its ring full before; the ring's consumer has rung since. */
   private retry(): void {
-    for (const connection of this.creditDue) this.giveCredit(connection);
+    this.sender.retry();
     for (const feed of this.feeds) {
       feed.retry();
       if (feed.isFull || feed.pausedIds.size === 0) continue;

@@ -1,6 +1,7 @@
 // The limits of the configuration, each reached and then passed by one, over the wire.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { NostrEvent } from "../../src/protocol/event.ts";
 import { Client } from "../support/client.ts";
 import { signEvent, authorKey, type EventTemplate } from "../support/events.ts";
 import { handshake, rawRequest } from "../support/raw-http.ts";
@@ -15,9 +16,9 @@ const FLAGS = [
   "--relay-count-max=5",
   "--relay-connections-max=4",
   "--relay-message-bytes-max=8192",
-  "--events-bytes-max=2048",
+  "--events-bytes-max=1500",
   "--events-tags-max=5",
-  "--events-tag-value-bytes-max=100",
+  "--events-tag-value-bytes-max=200",
   "--events-content-bytes-max=1000",
   "--events-created-at-ahead-s=60",
   "--events-created-at-behind-s=3600",
@@ -105,7 +106,11 @@ describe("filters of a REQ and of a COUNT", () => {
     ["one filter more", [{}, {}, {}, {}, {}], "invalid: more than 4 filters"],
     ["relay.filter_values_max in one list", [{ ids: hexValues(10) }], null],
     ["one value more", [{ ids: hexValues(11) }], "invalid: more than 10 values in the filters"],
-    ["as many in several", [{ authors: hexValues(5), kinds: [1, 2], "#t": ["a"] }, { "#e": hexValues(2) }], null],
+    [
+      "as many in several",
+      [{ authors: hexValues(5), kinds: [1, 2], "#t": ["a"] }, { "#e": hexValues(2) }],
+      null,
+    ],
     [
       "one more in several",
       [{ authors: hexValues(5), kinds: [1, 2], "#t": ["a"] }, { "#e": hexValues(3) }],
@@ -126,28 +131,182 @@ describe("filters of a REQ and of a COUNT", () => {
 });
 
 /** An event within all limits, but for what the test says. */
-function makeEvent(change: Partial<EventTemplate>) {
+function makeEvent(change: Partial<EventTemplate>): NostrEvent {
   const template = { kind: 1, tags: [], content: "", created_at: nowSeconds() };
   return signEvent({ ...template, ...change }, authorKey(0));
 }
 
-/** An event whose JSON is that many bytes. */
-function makeEventOf(bytes: number) {
-  const tags = (fill: number) => [...Array.from({ length: 4 }, () => ["t", "x".repeat(90)]), [
-    "t",
-    "x".repeat(fill),
-  ]];
+/** An event whose JSON is that many bytes: most of them content, the rest in a tag. */
+function makeEventOf(bytes: number): NostrEvent {
   const content = "c".repeat(1000);
-  const short = Buffer.byteLength(JSON.stringify(makeEvent({ content, tags: tags(0) })));
-  const filled = tags(0).map(([name = ""]) => [name, "", ""]);
-  let left = bytes - Buffer.byteLength(JSON.stringify(makeEvent({ content, tags: filled })));
-  expect(short).toBeLessThan(bytes);
-  for (const tag of filled) {
-    for (const at of [1, 2]) {
-      const length = Math.min(100, left);
-      tag[at] = "x".repeat(length);
-      left -= length;
-    }
+  const created_at = nowSeconds();
+  const empty = makeEvent({ content, created_at, tags: [["x", ""]] });
+  const fill = "x".repeat(bytes - JSON.stringify(empty).length);
+  return makeEvent({ content, created_at, tags: [["x", fill]] });
+}
+
+describe("events at a limit are taken, and refused one beyond it", () => {
+  const tags = (count: number) => Array.from({ length: count }, (_, i) => ["x", String(i)]);
+  const ahead = 60;
+  const behind = 3600;
+  const rows: [string, () => NostrEvent, string | null][] = [
+    ["events.bytes_max", () => makeEventOf(1500), null],
+    ["a byte more", () => makeEventOf(1501), "invalid: the event is longer than 1500 bytes"],
+    ["events.tags_max", () => makeEvent({ tags: tags(5) }), null],
+    ["a tag more", () => makeEvent({ tags: tags(6) }), "invalid: more than 5 tags"],
+    ["events.tag_value_bytes_max", () => makeEvent({ tags: [["x", "y".repeat(200)]] }), null],
+    [
+      "a byte more in a tag value",
+      () => makeEvent({ tags: [["x", "y".repeat(201)]] }),
+      "invalid: a tag value is longer than 200 bytes",
+    ],
+    [
+      "a byte more in a later element",
+      () => makeEvent({ tags: [["x", "", "ñ".repeat(100) + "y"]] }),
+      "invalid: a tag value is longer than 200 bytes",
+    ],
+    [
+      "a byte more in a tag name",
+      () => makeEvent({ tags: [["y".repeat(201)]] }),
+      "invalid: a tag value is longer than 200 bytes",
+    ],
+    ["events.content_bytes_max", () => makeEvent({ content: "é".repeat(500) }), null],
+    [
+      "a byte more of content",
+      () => makeEvent({ content: `${"é".repeat(500)}e` }),
+      "invalid: content is longer than 1000 bytes",
+    ],
+    ["events.created_at_ahead_s", () => makeEvent({ created_at: nowSeconds() + ahead }), null],
+    [
+      "later",
+      () => makeEvent({ created_at: nowSeconds() + ahead + 30 }),
+      "invalid: created_at is more than 60 seconds in the future",
+    ],
+    [
+      "nearly events.created_at_behind_s",
+      () => makeEvent({ created_at: nowSeconds() - behind + 30 }),
+      null,
+    ],
+    [
+      "earlier",
+      () => makeEvent({ created_at: nowSeconds() - behind - 1 }),
+      "invalid: created_at is more than 3600 seconds in the past",
+    ],
+  ];
+  test.each(rows)("%s", (_, make, reason) =>
+    connected(async (client) => {
+      const event = make();
+      const answer = reason === null ? ok(event) : refused(event, reason);
+      expect(await client.publish(event)).toEqual(answer);
+      const stored = reason === null ? [event] : [];
+      expect(await client.query({ ids: [event.id] })).toEqual(stored);
+    }),
+  );
+});
+
+describe("messages", () => {
+  /** A REQ of that many bytes, whose answer is known. */
+  function messageOf(bytes: number): string {
+    const empty = JSON.stringify(["REQ", "", {}]);
+    return JSON.stringify(["REQ", "i".repeat(bytes - empty.length), {}]);
   }
-  return makeEvent({ content, tags: filled });
+
+  test("of relay.message_bytes_max are read", () =>
+    connected(async (client) => {
+      client.sendRaw(messageOf(8192));
+      expect(await client.next()).toEqual(["NOTICE", "invalid: REQ needs a subscription id"]);
+    }));
+
+  test("a byte longer end the connection with 1009", async () => {
+    const client = await Client.connect(relay.url);
+    client.sendRaw(messageOf(8193));
+    const { code } = await client.closed;
+    expect([code, client.frames]).toEqual([1009, []]);
+  });
+
+  test("a byte longer in a binary frame, too", async () => {
+    const client = await Client.connect(relay.url);
+    client.sendRaw(new Uint8Array(8193));
+    const { code } = await client.closed;
+    expect([code, client.frames]).toEqual([1009, []]);
+  });
+});
+
+test("a connection more than relay.connections_max is refused with 503, until one closes", async () => {
+  const clients = await Promise.all(Array.from({ length: 4 }, () => Client.connect(relay.url)));
+  const refusal = await rawRequest(relay.port, handshake("/"));
+  expect([refusal?.status, refusal?.body]).toEqual([
+    503,
+    "too many connections, please try again later\n",
+  ]);
+  const page = await fetch(relay.url.replace("ws:", "http:"));
+  expect(page.status).toBe(200);
+  await page.text();
+  clients[0]?.close();
+  await clients[0]?.closed;
+  clients[0] = await Client.connect(relay.url);
+  for (const client of clients) {
+    expect(await client.request("s", { ids: [] })).toEqual(eose("s"));
+    client.close();
+    await client.closed;
+  }
+});
+
+describe("COUNT", () => {
+  test("stops at relay.count_max and says that it is approximate", () =>
+    connected(async (client) => {
+      const topic = new Topic("approximate");
+      const events = topic.makeAt([5, 4, 3, 2, 1, 0].map((age) => nowSeconds() - age));
+      const count = (): Promise<unknown> => client.count("n", topic.filter);
+      await client.publishAll(events.slice(0, 4));
+      expect(await count()).toEqual(["COUNT", "n", { count: 4 }]);
+      await client.publishAll(events.slice(4, 5));
+      expect(await count()).toEqual(["COUNT", "n", { count: 5 }]);
+      await client.publishAll(events.slice(5));
+      expect(await count()).toEqual(["COUNT", "n", { count: 5, approximate: true }]);
+      const rows: [unknown[], unknown][] = [
+        [[{ ...topic.filter, limit: 5 }], { count: 5 }],
+        [[{ ...topic.filter, limit: 6 }], { count: 5, approximate: true }],
+        [[{ ...topic.filter, limit: 2 }], { count: 2 }],
+        [[topic.filter, topic.filter], { count: 5, approximate: true }],
+      ];
+      for (const [filters, answer] of rows) {
+        expect(await client.count("n", ...filters)).toEqual(["COUNT", "n", answer]);
+      }
+    }));
+
+  test("stops there with several filters as well, none of which matches as many", () =>
+    connected(async (client) => {
+      const topic = new Topic("approximate together");
+      const times = [2, 1, 0].map((age) => nowSeconds() - age);
+      const filters = [1, 6, 7].map((kind) => ({ ...topic.filter, kinds: [kind] }));
+      await client.publishAll([1, 6].flatMap((kind) => topic.makeAt(times, { kind })));
+      expect(await client.count("n", ...filters)).toEqual([
+        "COUNT",
+        "n",
+        { count: 5, approximate: true },
+      ]);
+      const five = [
+        { ...topic.filter, kinds: [1] },
+        { ...topic.filter, kinds: [6], limit: 2 },
+      ];
+      expect(await client.count("n", ...five)).toEqual(["COUNT", "n", { count: 5 }]);
+    }));
+
+  test("is unsupported, and not in NIP-11, where relay.count_max is 0", async () => {
+    const other = await RelayProcess.start({ flags: ["--relay-count-max=0"] });
+    const client = await Client.connect(other.url);
+    const reason = "unsupported: this relay does not count (NIP-45)";
+    expect(await client.count("n", {})).toEqual(["CLOSED", "n", reason]);
+    client.close();
+    expect(await readNips(other)).toEqual([1, 9, 11, 40, 67]);
+    expect(await readNips(relay)).toEqual([1, 9, 11, 40, 45, 67]);
+    expect(await other.stop()).toBe(0);
+  });
+});
+
+async function readNips({ url }: RelayProcess): Promise<unknown> {
+  const headers = { accept: "application/nostr+json" };
+  const response = await fetch(url.replace("ws:", "http:"), { headers });
+  return ((await response.json()) as { supported_nips: unknown }).supported_nips;
 }

@@ -226,7 +226,6 @@ describe("parseEvent accepts", () => {
 
 describe("bounds, at the edge and one beyond", () => {
   const limits: EventLimits = {
-    bytesMax: 1000,
     tagsMax: 3,
     tagValueBytesMax: 8,
     contentBytesMax: 12,
@@ -271,7 +270,7 @@ describe("bounds, at the edge and one beyond", () => {
   }
 
   test("of zero let empty things through, and only those", () => {
-    const none = { bytesMax: 0, tagsMax: 0, tagValueBytesMax: 0, contentBytesMax: 0 };
+    const none = { tagsMax: 0, tagValueBytesMax: 0, contentBytesMax: 0 };
     const empty = { ...good, tags: [], content: "" };
     expect(parseEvent(empty, none)).toEqual(empty);
     expect(parseEvent({ ...empty, content: "x" }, none)).toBe(

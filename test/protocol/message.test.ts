@@ -134,9 +134,14 @@ for (const verb of ["REQ", "COUNT"]) {
       { desc: "number id", text: bare(",1,{}"), frame: noId },
       { desc: "array id", text: bare(',["s"],{}'), frame: noId },
       { desc: "filter in place of the id", text: bare(",{}"), frame: noId },
-      { desc: "id of 257", text: bare(`,"${long257}",{}`), frame: noId },
+      { desc: "id of 257", text: bare(`,"${long257}",{}`), frame: ["NOTICE", tooLong] },
       { desc: "id of 256", text: bare(`,"${long256}",{}`), frame: closed(tooLong, long256) },
       { desc: "id of 65", text: bare(`,"${x65}",{}`), frame: closed(tooLong, x65) },
+      {
+        desc: "id of 65 code points",
+        text: bare(`,"${"😀".repeat(65)}",{}`),
+        frame: closed(tooLong, "😀".repeat(65)),
+      },
       {
         desc: "empty id",
         text: bare(',"",{}'),
@@ -166,6 +171,7 @@ for (const verb of ["REQ", "COUNT"]) {
     const accepted = [
       { desc: "an id of one character", sub: "s" },
       { desc: "an id of 64 characters", sub: "x".repeat(64) },
+      { desc: "an id of 64 emoji", sub: "😀".repeat(64) },
       { desc: "an id with quotes and backslashes", sub: 'a"b\\c' },
       { desc: "an id with control characters", sub: "\u0000\u0001\u007f\u2028\n" },
       { desc: "an id with emoji", sub: "🦤".repeat(32) },
@@ -329,7 +335,6 @@ function checkMessage(text: string): string {
       return message.frame.slice(2, message.frame.indexOf('"', 2));
     case "EVENT": {
       const event = parseEvent(message.event, {
-        bytesMax: 1000,
         tagsMax: 5,
         tagValueBytesMax: 70,
         contentBytesMax: 200,

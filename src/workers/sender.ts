@@ -1,0 +1,102 @@
+// What goes to the clients: frames are gathered per connection and leave together, corked, when the
+// main thread ends its turn. Whoever doesn't read is cut off at the byte limit; when stored events
+// have left, their reader gets credit to send more. Owned by the main thread.
+
+import { setting } from "../config/current.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import type { Connection } from "./connection.ts";
+import { trySendCredit } from "./mail.ts";
+
+const CLOSE_POLICY = 1008;
+
+export class Sender {
+  private readonly readers: readonly Outbox[];
+  /** Connections with frames to send, or credit to give, at the end of this turn. */
+  private touched: Connection[] = [];
+  /** Connections whose credit found its ring full. */
+  private readonly creditDue = new Set<Connection>();
+
+  constructor(readers: readonly Outbox[]) {
+    this.readers = readers;
+  }
+
+  /** `bytes` is the text's length in UTF-8. */
+  queue(connection: Connection, text: string, bytes: number): void {
+    this.touch(connection);
+    connection.outgoing.push(text);
+    connection.outgoingSizes.push(bytes);
+  }
+
+  touch(connection: Connection): void {
+    if (connection.isTouched) return;
+    connection.isTouched = true;
+    this.touched.push(connection);
+  }
+
+  flush(): void {
+    const { touched } = this;
+    this.touched = [];
+    for (const connection of touched) {
+      connection.isTouched = false;
+      if (!connection.isClosed) this.sendOutgoing(connection);
+    }
+  }
+
+  /** What the connection had queued in its socket has left. */
+  onDrain(connection: Connection): void {
+    this.giveCredit(connection);
+  }
+
+  forget(connection: Connection): void {
+    this.creditDue.delete(connection);
+  }
+
+  /** Credit that found its ring full before. */
+  retry(): void {
+    for (const connection of this.creditDue) this.giveCredit(connection);
+  }
+
+  private sendOutgoing(connection: Connection): void {
+    const { socket, outgoing, outgoingSizes } = connection;
+    connection.outgoing = [];
+    connection.outgoingSizes = [];
+    if (outgoing.length === 1) {
+      this.sendOne(connection, outgoing[0] as string, outgoingSizes[0] as number);
+    } else if (outgoing.length > 1) {
+      socket.cork(() => {
+        for (let i = 0; i < outgoing.length; i++) {
+          this.sendOne(connection, outgoing[i] as string, outgoingSizes[i] as number);
+        }
+      });
+    }
+    if (connection.storedBytes > 0 && socket.getBufferedAmount() === 0) this.giveCredit(connection);
+  }
+
+  private sendOne(connection: Connection, text: string, bytes: number): void {
+    if (connection.isClosed) return;
+    const compress =
+      bytes >= setting("relay.compression_bytes_min") && setting("relay.compression") !== "off";
+    const status = connection.socket.sendText(text, compress);
+    connection.sent.messages += 1;
+    connection.sent.bytes += bytes;
+    if (compress) connection.sent.compressed += 1;
+    if (status > 0) return;
+    const bytesMax = setting("relay.outbound_bytes_max");
+    if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
+      connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;
+      connection.socket.close(CLOSE_POLICY, connection.endReason);
+    }
+  }
+
+  /** Tells the reader that what it has sent has left; it may go on. */
+  private giveCredit(connection: Connection): void {
+    if (connection.storedBytes === 0 || connection.isClosed) return;
+    const reader = this.readers[connection.id % this.readers.length];
+    if (reader !== undefined && trySendCredit(reader, connection.id, connection.storedBytes)) {
+      connection.storedBytes = 0;
+      this.creditDue.delete(connection);
+    } else {
+      this.creditDue.add(connection);
+    }
+  }
+}
