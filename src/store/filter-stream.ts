@@ -11,14 +11,16 @@ const DEPTH_MIN = 4;
 const DEPTH_MAX = 256;
 /** Cursors opened in one step. */
 const OPEN_PER_STEP = 32;
-/** Events fetched in one step. */
+/** Events fetched in one step, and about how many bytes of them. */
 const FETCH_MIN = 8;
 const FETCH_MAX = 64;
+const FETCH_BYTES = 256 * 1024;
 
 export interface Found {
   readonly age: number;
   readonly order: number;
   readonly seq: number;
+  readonly kind: number;
   /** Unix seconds, 0 = never. */
   readonly expires: number;
   readonly text: Buffer;
@@ -89,6 +91,10 @@ export class FilterStream {
   private lastSeq = 0;
   private ready: Found[] = [];
   private readyAt = 0;
+  /** Candidates that a rest has given back. */
+  private waiting: TermEntry[] = [];
+  /** Of the events fetched last; at first a guess that fetches few. */
+  private meanBytes = FETCH_BYTES / FETCH_MIN;
   private taken = 0;
   private boundaryAge = 0;
   private isExhausted = false;
@@ -141,11 +147,23 @@ export class FilterStream {
     this.checkEnd();
   }
 
+  /**
+   * Lets go of the events fetched ahead, which are fetched again if need be: many streams may wait
+   * for their turn or their client, and each would hold some.
+   */
+  rest(): void {
+    const unused = this.ready.slice(this.readyAt);
+    const entries = unused.map(({ age, order, seq, kind }): TermEntry => [age, order, seq, kind]);
+    this.waiting = [...entries, ...this.waiting];
+    this.ready = [];
+    this.readyAt = 0;
+  }
+
   /** Ends the stream when nothing is left, or what comes next lies beyond the limit. */
   private checkEnd(): void {
     const next = this.ready[this.readyAt];
     if (next === undefined) {
-      this.isDone = this.isExhausted;
+      this.isDone = this.isExhausted && this.waiting.length === 0;
       return;
     }
     const { limit, tiesMax } = this.options;
@@ -177,8 +195,9 @@ export class FilterStream {
   /** A batch of candidates in order, then checked: the work is bounded, whatever matches. */
   private fetch(): Found[] {
     const wanted = this.options.limit - this.taken + 1;
-    const countMax = Math.max(FETCH_MIN, Math.min(wanted, FETCH_MAX));
-    const candidates: TermEntry[] = [];
+    const affordable = Math.max(1, Math.floor(FETCH_BYTES / this.meanBytes));
+    const countMax = Math.min(Math.max(FETCH_MIN, Math.min(wanted, FETCH_MAX)), affordable);
+    const candidates = this.waiting.splice(0, countMax);
     while (candidates.length < countMax) {
       const entry = this.nextEntry();
       if (entry === null) {
@@ -195,15 +214,19 @@ export class FilterStream {
     const entries = kinds === null ? candidates : candidates.filter(([, , , k]) => kinds.has(k));
     if (entries.length === 0) return [];
     const texts = new Map<number, StoredText>();
+    let bytes = 0;
     for (const stored of this.reader.texts(entries.map((entry) => entry[2]))) {
       texts.set(stored.seq, stored);
+      bytes += stored.text.length;
     }
+    if (texts.size > 0) this.meanBytes = bytes / texts.size;
     const found: Found[] = [];
-    for (const [age, order, seq] of entries) {
+    for (const [age, order, seq, kind] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
       if (stored === undefined || this.isExpired(stored.expires)) continue;
       const { expires, text } = stored;
-      if (matchesText(this.filter, text)) found.push({ age, order, seq, expires, text });
+      if (!matchesText(this.filter, text)) continue;
+      found.push({ age, order, seq, kind, expires, text });
     }
     return found;
   }

@@ -52,6 +52,11 @@ export class Scan {
     return best;
   }
 
+  /** To be called when the next call of `next` may be long in coming: keeps no events in memory. */
+  rest(): void {
+    for (const stream of this.streams) stream.rest();
+  }
+
   /**
    * NIP-67, once done: were there stored events beyond a limit? Null when a limit of 0 means that
    * nobody looked.

@@ -172,8 +172,12 @@ export class Reader implements Role {
         performance.now() + setting("relay.query_slice_ms"),
       );
       this.flush(query, client);
-      if (isDone) this.finish(query, client);
-      else if (this.hasWindow(client)) this.runnable.unshift(query);
+      if (isDone) {
+        this.finish(query, client);
+        return;
+      }
+      query.scan?.rest();
+      if (this.hasWindow(client)) this.runnable.unshift(query);
       else this.paused.add(query);
     } catch (error) {
       log("error", "reader", `query of connection ${client.connId}: ${describeError(error)}`);

@@ -108,7 +108,8 @@ export class Writer implements Role {
     for (let i = 0; i < batch.length; i++) {
       const mail = batch[i] as EventMail;
       const verdict = verdicts[i] as Verdict;
-      if (verdict.seq > 0) this.recentIds.add(mail.id);
+      // One that expires has its time looked at whenever it comes again.
+      if (verdict.seq > 0 && mail.expires === 0) this.recentIds.add(mail.id);
       const frame = verdict.accepted
         ? encodeOk(mail.id, true, verdict.reason)
         : encodeOk(mail.id, false, verdict.reason);

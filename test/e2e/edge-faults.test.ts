@@ -71,6 +71,10 @@ describe("expired events are served until the next clean-up", () => {
       ["EOSE", "left", ["finish"]],
     ]);
     expect(await client.count("left", topic.filter)).toEqual(["COUNT", "left", { count: 3 }]);
+    for (const event of passing) {
+      const reason = "invalid: this event has expired";
+      expect(await client.publish(event)).toEqual(refused(event, reason));
+    }
   });
 });
 

@@ -38,6 +38,7 @@ describe("a subscription id is any string of up to 64 characters", () => {
     ["what looks like JSON", `{"a":[1,null]}`],
     ["a space", " "],
     ["64 characters", "x".repeat(64)],
+    ["64 characters of four bytes each", "🦤".repeat(64)],
   ] as const;
   for (const [desc, id] of ids) {
     test(`${desc}: each frame carries it as it was sent`, async () => {
@@ -66,11 +67,12 @@ describe("a subscription id is any string of up to 64 characters", () => {
 
   const refusals = [
     ["", "invalid: the subscription id is empty"],
+    ["🦤".repeat(65), "invalid: the subscription id is longer than 64 characters"],
     ["x".repeat(65), "invalid: the subscription id is longer than 64 characters"],
     ["x".repeat(256), "invalid: the subscription id is longer than 64 characters"],
   ] as const;
   for (const [id, reason] of refusals) {
-    test(`one of ${id.length} characters is refused, bound to it`, async () => {
+    test(`one of ${[...id].length} characters is refused, bound to it`, async () => {
       expect(await client.request(id, {})).toEqual([["CLOSED", id, reason]]);
       expect(await client.count(id, {})).toEqual(["CLOSED", id, reason]);
     });

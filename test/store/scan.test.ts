@@ -326,6 +326,13 @@ describe("an expired event is not sent", () => {
     });
   }
 
+  test("and is not what a hint of more stands for", () => {
+    using store = new TestStore();
+    store.write(...events.slice(0, 3)); // the last two have expired
+    const answer = drain(scanOf(store.openReader(), [{ limit: 1 }], { nowSeconds: () => 5000 }));
+    expect(answer).toEqual({ ids: [events[0]?.id as string], hint: "finish" });
+  });
+
   test("when its time comes while the scan waits for its client", () => {
     using store = new TestStore();
     store.write(...events);

@@ -26,6 +26,8 @@ import { author, Dice, makeEvent, sha256Hex } from "../support/unsigned-events.t
 const HEX = "0123456789abcdef".repeat(4);
 /** Found by search: `["t", CRAFTED]` has the key of kind 1. */
 const CRAFTED = "167n\ub55c\u44fa";
+/** Likewise: the key of the address of the kind 0 of author 0. */
+const CRAFTED_ADDRESS = "229z\uc3c8\u58e5";
 
 describe("a key is for ever", () => {
   const cases: [what: string, key: number, expected: number][] = [
@@ -203,5 +205,17 @@ test("an event with a tag that has the key of its kind is stored, found and remo
   expect(store.events()).toEqual([crafted, plain]);
   expect(checkIndex(store.db)).toEqual([]);
   expect(store.writer.remove([1])).toEqual([crafted.id]);
+  expect(checkIndex(store.db)).toEqual([]);
+});
+
+test("so is an event with a tag that has the key of its address", () => {
+  expect(tagKey("t", CRAFTED_ADDRESS)).toBe(addressKey(`0:${author(0)}:`));
+  using store = new TestStore();
+  const crafted = makeEvent({ kind: 0, tags: [["t", CRAFTED_ADDRESS]] });
+  const newer = makeEvent({ kind: 0, created_at: 2000, tags: [["t", CRAFTED_ADDRESS]] });
+  store.write(crafted);
+  expect(checkIndex(store.db)).toEqual([]);
+  expect(store.write(newer).removedIds).toEqual([crafted.id]);
+  expect(store.events()).toEqual([newer]);
   expect(checkIndex(store.db)).toEqual([]);
 });

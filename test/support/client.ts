@@ -30,11 +30,15 @@ export class Client {
   }
 
   static async connect(url: string, options: Record<string, unknown> = {}): Promise<Client> {
-    const socket = new WebSocket(url, options as never);
+    return Client.over(new WebSocket(url, options as never));
+  }
+
+  /** For a socket that has just been made, of whatever implementation. */
+  static async over(socket: WebSocket): Promise<Client> {
     const client = new Client(socket);
     await new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();
-      socket.onerror = () => reject(new Error(`can't connect to ${url}`));
+      socket.onerror = () => reject(new Error(`can't connect to ${socket.url}`));
     });
     return client;
   }

@@ -40,6 +40,8 @@ export function messageFrame(...message: unknown[]): Buffer {
 }
 
 export interface ServerFrame {
+  /** RFC 7692, 6. */
+  readonly isCompressed: boolean;
   readonly opcode: number;
   readonly payload: Buffer;
 }
@@ -171,11 +173,13 @@ export class RawSocket {
     const short = (input[1] as number) & 0x7f;
     const start = short < 126 ? 2 : short === 126 ? 4 : 10;
     if (input.length < start) return null;
-    const long = short === 126 ? input.readUInt16BE(2) : Number(input.readBigUInt64BE(2));
-    const length = short < 126 ? short : long;
+    const length =
+      start === 2 ? short : start === 4 ? input.readUInt16BE(2) : input.readUIntBE(4, 6);
     if (input.length < start + length) return null;
     const frame = this.cut(start + length);
-    return { opcode: (frame[0] as number) & 0x0f, payload: frame.subarray(start) };
+    const first = frame[0] as number;
+    const isCompressed = (first & 0x40) !== 0;
+    return { isCompressed, opcode: first & 0x0f, payload: frame.subarray(start) };
   }
 
   private flush(): void {

@@ -10,7 +10,7 @@ const factory = new EventFactory(1);
 export class Topic {
   readonly tag: readonly [string, string];
   /** Matches the topic's events; live and stored. */
-  readonly filter: Readonly<Record<string, readonly string[]>>;
+  readonly filter: { "#t": string[] };
 
   constructor(name: string) {
     this.tag = ["t", name];
