@@ -114,7 +114,8 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     return await command.run(args);
   } catch (error) {
     const isUsage = error instanceof UsageError || error instanceof ConfigError;
-    const hint = error instanceof UsageError ? ` (nandu help ${command.name})` : "";
+    const topic = command.name === "help" ? "" : ` ${command.name}`;
+    const hint = error instanceof UsageError ? ` (nandu help${topic})` : "";
     process.stderr.write(`nandu: ${describeError(error)}${hint}\n`);
     return isUsage ? EXIT_USAGE : EXIT_FAILED;
   }

@@ -16,7 +16,8 @@ const helpCommand: Command = {
   summary: "this list, or the help of one command",
   usage: "Usage: nandu help [command]\n",
   run: (args) => {
-    const [name] = parseFlags(args, [], []).positionals;
+    const [name, extra] = parseFlags(args, [], []).positionals;
+    if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
     process.stdout.write(name === undefined ? overview() : commandOf(name).usage);
     return EXIT_OK;
   },
@@ -26,7 +27,9 @@ const versionCommand: Command = {
   name: "version",
   summary: "print the version",
   usage: "Usage: nandu version\n",
-  run: () => {
+  run: (args) => {
+    const [extra] = parseFlags(args, [], []).positionals;
+    if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
     process.stdout.write(`${VERSION}\n`);
     return EXIT_OK;
   },

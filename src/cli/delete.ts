@@ -1,10 +1,11 @@
 // `nandu delete`: removes events for good, by filter and by age. The events may come back by import
 // or from a client; what their authors delete (NIP-09) doesn't.
 
+import { setting } from "../config/current.ts";
 import type { Filter } from "../protocol/filter.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
 import { EventReader } from "../store/read.ts";
-import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import { closeForWriting, openForWriting, requireDatabase, storeOptions } from "../store/schema.ts";
 import { EventWriter } from "../store/write.ts";
 import { type Command, configure, EXIT_OK, parseAge, parseFlags, UsageError } from "./command.ts";
 import { parseFilterArgument } from "./filter-argument.ts";
@@ -25,6 +26,7 @@ function run(args: readonly string[]): number {
   const { flags, values, positionals } = parseFlags(rest, ["--dry-run"], ["--age", "--filter"]);
   if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}`);
   const filters = chooseFilters(values.get("--age"), values.get("--filter"));
+  requireDatabase(setting("data_dir"));
   const db = openForWriting(storeOptions());
   try {
     const writer = new EventWriter(db);

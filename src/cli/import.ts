@@ -4,13 +4,12 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { setting } from "../config/current.ts";
 import { printable } from "../config/log.ts";
-import { Admission, admissionRules, type Admitted } from "../crypto/admission.ts";
+import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { classifyKind } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
-import type { Candidate } from "../store/candidate.ts";
+import { type Candidate, makeCandidate } from "../store/candidate.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
-import { eventKeys } from "../store/term.ts";
 import { EventWriter } from "../store/write.ts";
 import { type Command, configure, EXIT_OK, parseFlags } from "./command.ts";
 import { type Line, LineReader } from "./lines.ts";
@@ -93,7 +92,7 @@ class Import {
       this.reject(line.number, name, "invalid: ephemeral events are not stored");
       return;
     }
-    this.batch.push(toCandidate(admitted));
+    this.batch.push(makeCandidate(admitted.event, admitted.json, admitted.expires));
     this.lines.push(line.number);
     if (this.batch.length >= this.batchMax) this.write(name);
   }
@@ -146,11 +145,6 @@ function parseJson(text: string): unknown {
 /** True for what means to be an event: then its reason is counted, not its line called bad. */
 function isEvent(value: unknown): boolean {
   return typeof value === "object" && value !== null && "id" in value && "sig" in value;
-}
-
-function toCandidate({ event, text, expires }: Admitted): Candidate {
-  const { id, created_at, kind } = event;
-  return { id, created_at, kind, expires, keys: eventKeys(event), text };
 }
 
 /** 0 at the end. A pipe that does not block may have nothing yet. */

@@ -25,9 +25,10 @@ export function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (unit) => JSON.stringify(unit).slice(1, -1));
 }
 
-/** What is worth telling of a thrown value: its message and those of its causes. */
+/** What is worth telling of a thrown value: its message, and those of its causes it leaves out. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? "" : ` (${describeError(error.cause)})`;
-  return `${error.message}${cause}`;
+  if (error.cause === undefined) return error.message;
+  const cause = describeError(error.cause);
+  return error.message.includes(cause) ? error.message : `${error.message} (${cause})`;
 }

@@ -38,8 +38,8 @@ export function admissionRules(): AdmissionRules {
 
 export interface Admitted {
   readonly event: NostrEvent;
-  /** The event's JSON, UTF-8. */
-  readonly text: Buffer;
+  /** The event as it is stored and served. */
+  readonly json: string;
   /** Unix seconds, 0 = never. */
   readonly expires: number;
 }
@@ -60,14 +60,13 @@ export class Admission {
     const event = parseEvent(value, rules);
     if (typeof event === "string") return event;
     const { signed, json } = encodeEvent(event);
-    const text = Buffer.from(json);
-    if (text.length > rules.bytesMax) {
+    if (Buffer.byteLength(json) > rules.bytesMax) {
       return `invalid: the event is longer than ${rules.bytesMax} bytes`;
     }
     const expires = expirationOf(event);
     if (expires === null) return "invalid: expiration must be a unix timestamp in seconds";
     const reason = checkTimes(event, expires, rules, now) ?? this.checkSignature(event, signed);
-    return reason ?? { event, text, expires };
+    return reason ?? { event, json, expires };
   }
 
   private checkSignature(event: NostrEvent, signed: string): Reason | null {

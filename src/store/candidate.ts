@@ -8,6 +8,7 @@ import {
   type NostrEvent,
   parseEvent,
 } from "../protocol/event.ts";
+import { packPayload, payloadText } from "./payload.ts";
 import { type EventKeys, eventKeys } from "./term.ts";
 
 export interface Candidate {
@@ -17,25 +18,27 @@ export interface Candidate {
   /** Unix seconds, 0 = never. */
   readonly expires: number;
   readonly keys: EventKeys;
-  /** The event's JSON, UTF-8. May lie in a ring: copied when it is stored. */
-  readonly text: Uint8Array;
+  /** What is stored. May lie in a ring: copied when it is. */
+  readonly payload: Buffer;
+  /** The event's JSON, UTF-8: the payload without its header. */
+  readonly text: Buffer;
+}
+
+/** `json` is `encodeEvent`'s of the same event. */
+export function makeCandidate(event: NostrEvent, json: string, expires: number): Candidate {
+  const { id, created_at, kind } = event;
+  const payload = packPayload(json);
+  const text = payloadText(payload);
+  return { id, created_at, kind, expires, keys: eventKeys(event), payload, text };
 }
 
 export function candidateOf(event: NostrEvent): Candidate {
-  return {
-    id: event.id,
-    created_at: event.created_at,
-    kind: event.kind,
-    expires: expirationOf(event) ?? 0,
-    keys: eventKeys(event),
-    text: Buffer.from(encodeEvent(event).json),
-  };
+  return makeCandidate(event, encodeEvent(event).json, expirationOf(event) ?? 0);
 }
 
 /** Reads back what `encodeEvent` wrote. */
-export function decodeText(text: Uint8Array): NostrEvent {
-  const json = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString("utf8");
-  const event = parseEvent(JSON.parse(json), NO_EVENT_LIMITS);
+export function decodeText(text: Buffer): NostrEvent {
+  const event = parseEvent(JSON.parse(text.toString("utf8")), NO_EVENT_LIMITS);
   if (typeof event === "string") throw new Error(`database: stored event is ${event}`);
   return event;
 }

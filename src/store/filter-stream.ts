@@ -16,14 +16,18 @@ const FETCH_MIN = 8;
 const FETCH_MAX = 64;
 const FETCH_BYTES = 256 * 1024;
 
-export interface Found {
+/** An event that matches. Its text may have been let go: see `rest`. */
+export interface Match {
   readonly age: number;
   readonly order: number;
   readonly seq: number;
-  readonly kind: number;
   /** Unix seconds, 0 = never. */
   readonly expires: number;
-  readonly text: Buffer;
+  text: Buffer | null;
+}
+
+export interface Found extends Match {
+  text: Buffer;
 }
 
 class Cursor {
@@ -89,10 +93,8 @@ export class FilterStream {
   private readonly heap: Cursor[] = [];
   private opened = 0;
   private lastSeq = 0;
-  private ready: Found[] = [];
+  private ready: Match[] = [];
   private readyAt = 0;
-  /** Candidates that a rest has given back. */
-  private waiting: TermEntry[] = [];
   /** Of the events fetched last; at first a guess that fetches few. */
   private meanBytes = FETCH_BYTES / FETCH_MIN;
   private taken = 0;
@@ -110,7 +112,7 @@ export class FilterStream {
   }
 
   /** The next event, or null: then the stream is done, or needs a `step`. */
-  peek(): Found | null {
+  peek(): Match | null {
     if (this.isDone) return null;
     let found = this.ready[this.readyAt];
     // What has waited here for a slow client may have expired since it was fetched.
@@ -148,22 +150,34 @@ export class FilterStream {
   }
 
   /**
-   * Lets go of the events fetched ahead, which are fetched again if need be: many streams may wait
-   * for their turn or their client, and each would hold some.
+   * Lets go of the texts fetched ahead: many streams may wait for their turn or their client, and
+   * each would hold some. What it knows of the events it keeps, so that no work is done in vain.
    */
   rest(): void {
-    const unused = this.ready.slice(this.readyAt);
-    const entries = unused.map(({ age, order, seq, kind }): TermEntry => [age, order, seq, kind]);
-    this.waiting = [...entries, ...this.waiting];
-    this.ready = [];
+    this.ready = this.isDone ? [] : this.ready.slice(this.readyAt);
     this.readyAt = 0;
+    for (const match of this.ready) match.text = null;
+  }
+
+  /** Fetches texts again, of the next events; those that were removed meanwhile are passed over. */
+  refetch(): void {
+    const end = this.readyAt + this.affordable();
+    const texts = this.fetchTexts(this.ready.slice(this.readyAt, end).map(({ seq }) => seq));
+    const next: Match[] = [];
+    for (const match of this.ready.slice(this.readyAt, end)) {
+      const stored = texts.get(match.seq);
+      if (stored !== undefined) next.push({ ...match, text: stored.text });
+    }
+    this.ready = [...next, ...this.ready.slice(end)];
+    this.readyAt = 0;
+    this.checkEnd();
   }
 
   /** Ends the stream when nothing is left, or what comes next lies beyond the limit. */
   private checkEnd(): void {
     const next = this.ready[this.readyAt];
     if (next === undefined) {
-      this.isDone = this.isExhausted && this.waiting.length === 0;
+      this.isDone = this.isExhausted;
       return;
     }
     const { limit, tiesMax } = this.options;
@@ -193,11 +207,10 @@ export class FilterStream {
   }
 
   /** A batch of candidates in order, then checked: the work is bounded, whatever matches. */
-  private fetch(): Found[] {
-    const wanted = this.options.limit - this.taken + 1;
-    const affordable = Math.max(1, Math.floor(FETCH_BYTES / this.meanBytes));
-    const countMax = Math.min(Math.max(FETCH_MIN, Math.min(wanted, FETCH_MAX)), affordable);
-    const candidates = this.waiting.splice(0, countMax);
+  private fetch(): Match[] {
+    const wanted = Math.max(FETCH_MIN, this.options.limit - this.taken + 1);
+    const countMax = Math.min(wanted, this.affordable());
+    const candidates: TermEntry[] = [];
     while (candidates.length < countMax) {
       const entry = this.nextEntry();
       if (entry === null) {
@@ -209,24 +222,32 @@ export class FilterStream {
     return candidates.length === 0 ? [] : this.check(candidates);
   }
 
-  private check(candidates: readonly TermEntry[]): Found[] {
-    const { kinds } = this.filter;
-    const entries = kinds === null ? candidates : candidates.filter(([, , , k]) => kinds.has(k));
-    if (entries.length === 0) return [];
+  private affordable(): number {
+    return Math.min(FETCH_MAX, Math.max(1, Math.floor(FETCH_BYTES / this.meanBytes)));
+  }
+
+  private fetchTexts(seqs: readonly number[]): Map<number, StoredText> {
     const texts = new Map<number, StoredText>();
     let bytes = 0;
-    for (const stored of this.reader.texts(entries.map((entry) => entry[2]))) {
+    for (const stored of this.reader.texts(seqs)) {
       texts.set(stored.seq, stored);
       bytes += stored.text.length;
     }
     if (texts.size > 0) this.meanBytes = bytes / texts.size;
-    const found: Found[] = [];
-    for (const [age, order, seq, kind] of entries) {
+    return texts;
+  }
+
+  private check(candidates: readonly TermEntry[]): Match[] {
+    const { kinds } = this.filter;
+    const entries = kinds === null ? candidates : candidates.filter(([, , , k]) => kinds.has(k));
+    if (entries.length === 0) return [];
+    const texts = this.fetchTexts(entries.map((entry) => entry[2]));
+    const found: Match[] = [];
+    for (const [age, order, seq] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
       if (stored === undefined || this.isExpired(stored.expires)) continue;
       const { expires, text } = stored;
-      if (!matchesText(this.filter, text)) continue;
-      found.push({ age, order, seq, kind, expires, text });
+      if (matchesText(this.filter, text)) found.push({ age, order, seq, expires, text });
     }
     return found;
   }

@@ -92,6 +92,5 @@ export class EventReader {
 }
 
 function storedText([seq, expires, payload]: [number, number, Uint8Array]): StoredText {
-  const text = payloadText(payload);
-  return { seq, expires, text: Buffer.from(text.buffer, text.byteOffset, text.byteLength) };
+  return { seq, expires, text: payloadText(payload) };
 }

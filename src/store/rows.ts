@@ -35,19 +35,17 @@ export class RowInserter {
   }
 }
 
-const LOOKUP_SIZES = [8, 64, 512];
+const LOOKUP_SIZES = [8, 64, 256];
 
-/** `<select> IN (…)` for any number of integers; what is missing to a fixed size is filled up. */
-export class RowLookup {
+/** Runs a statement with a fixed number of integer parameters for any number of them. */
+abstract class Lookup {
   private readonly statements: readonly Statement[];
   private readonly fill: number;
 
-  /** `fill` is an integer that no row has. */
-  constructor(db: Database, select: string, fill: number) {
+  /** `fill` is an integer that no row has: what is missing to a fixed size is filled up with it. */
+  constructor(db: Database, sqlOf: (size: number) => string, fill: number) {
     this.fill = fill;
-    this.statements = LOOKUP_SIZES.map((size) =>
-      db.prepare(`${select} IN (${Array(size).fill("?").join(",")})`),
-    );
+    this.statements = LOOKUP_SIZES.map((size) => db.prepare(sqlOf(size)));
   }
 
   /** Visits each row found, in no order. */
@@ -59,5 +57,20 @@ export class RowLookup {
       while (piece.length < (LOOKUP_SIZES[index] as number)) piece.push(this.fill);
       for (const row of (this.statements[index] as Statement).values(...piece)) visit(row);
     }
+  }
+}
+
+/** `<select> IN (…)`: all rows that have one of the values. */
+export class RowLookup extends Lookup {
+  constructor(db: Database, select: string, fill: number) {
+    super(db, (size) => `${select} IN (${Array(size).fill("?").join(",")})`, fill);
+  }
+}
+
+/** `<select>` has one parameter and a limit of its own: a few rows for each of the values. */
+export class LimitedLookup extends Lookup {
+  constructor(db: Database, select: string, fill: number) {
+    const one = `SELECT * FROM (${select})`;
+    super(db, (size) => Array(size).fill(one).join(" UNION ALL "), fill);
   }
 }

@@ -2,7 +2,7 @@
 // lowest id, no event twice (NIP-01). Resumable: `next` may be called again at any later time.
 
 import type { Filter } from "../protocol/filter.ts";
-import { FilterStream, type Found } from "./filter-stream.ts";
+import { FilterStream, type Found, type Match } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
 
 export interface ScanOptions {
@@ -37,7 +37,8 @@ export class Scan {
 
   /** The next event; "working" after a bounded piece of work without one; "done" at the end. */
   next(): Found | "working" | "done" {
-    let best: Found | null = null;
+    let best: Match | null = null;
+    let owner: FilterStream | null = null;
     for (const stream of this.streams) {
       if (stream.isDone) continue;
       const found = stream.peek();
@@ -45,14 +46,20 @@ export class Scan {
         stream.step();
         return "working";
       }
-      if (best === null || isBefore(found, best)) best = found;
+      if (best !== null && !isBefore(found, best)) continue;
+      best = found;
+      owner = stream;
     }
-    if (best === null) return "done";
+    if (best === null || owner === null) return "done";
+    if (!hasText(best)) {
+      owner.refetch();
+      return "working";
+    }
     for (const stream of this.streams) if (stream.peek()?.seq === best.seq) stream.take();
     return best;
   }
 
-  /** To be called when the next call of `next` may be long in coming: keeps no events in memory. */
+  /** To be called when the next call of `next` may be long in coming: keeps no texts in memory. */
   rest(): void {
     for (const stream of this.streams) stream.rest();
   }
@@ -67,7 +74,11 @@ export class Scan {
   }
 }
 
-function isBefore(a: Found, b: Found): boolean {
+function hasText(match: Match): match is Found {
+  return match.text !== null;
+}
+
+function isBefore(a: Match, b: Match): boolean {
   if (a.age !== b.age) return a.age < b.age;
   return a.order !== b.order ? a.order < b.order : a.seq < b.seq;
 }

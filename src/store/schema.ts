@@ -7,7 +7,7 @@
 //   head   one row: the last `seq` given out
 
 import { Database } from "bun:sqlite";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setting } from "../config/current.ts";
 
@@ -87,8 +87,15 @@ export function openForWriting(options: StoreOptions): Database {
   }
 }
 
+/** Throws unless the file is there: a mistyped folder must not become an empty database. */
+export function requireDatabase(dataDir: string): void {
+  const path = databasePath(dataDir);
+  if (!existsSync(path)) throw new Error(`there is no database ${path}`);
+}
+
 /** The file must exist and have this version: open for writing once before. */
 export function openForReading(options: StoreOptions): Database {
+  requireDatabase(options.dataDir);
   const path = databasePath(options.dataDir);
   let db: Database | null = null;
   try {

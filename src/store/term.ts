@@ -2,8 +2,14 @@
 // 48-bit hash of (what, value), exact as a JavaScript number. Two terms may share a key: whoever
 // reads by key checks the event itself. The same keys find live subscriptions in the monitor.
 //
+// Two kinds of keys, told apart by the highest bit. What the writer looks up for every event (ids,
+// addresses, deletions) has strong keys, cut from SHA-256: nobody can make thousands of events that
+// share one, to have the writer load them all. The rest has quick keys: who crafts collisions there
+// gains no more than by tagging the same value.
+//
 // Keys are stored, so this file may only change together with a migration.
 
+import { sha256 } from "../crypto/sha256.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
@@ -27,11 +33,10 @@ const WHAT = {
 const TWO_32 = 0x100000000;
 
 /**
- * A 48-bit hash of UTF-16 code units: two 32-bit lanes with different odd multipliers, finished as
- * MurmurHash3 finishes, each lane mixed with the other. Not meant to withstand an attacker: a
- * crafted collision costs one look at an event that then doesn't match.
+ * 47 bits of a hash of UTF-16 code units: two 32-bit lanes with different odd multipliers, finished
+ * as MurmurHash3 finishes, each lane mixed with the other.
  */
-function hash48(what: number, text: string): number {
+function quickKey(what: number, text: string): number {
   // Multiplied at once: left as it is, the first unit could undo it, and #t:abc would be #s:fbc.
   let low = Math.imul(0xdeadbeef ^ what, 0x9e3779b1);
   let high = Math.imul(0x41c6ce57 ^ what, 0x5f356495);
@@ -42,43 +47,51 @@ function hash48(what: number, text: string): number {
   }
   low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
   high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
-  return (high & 0xffff) * TWO_32 + (low >>> 0);
+  return (high & 0x7fff) * TWO_32 + (low >>> 0);
 }
 
-export const ALL_KEY = hash48(WHAT.all, "");
-export const EXPIRING_KEY = hash48(WHAT.expiring, "");
+const digest = Buffer.alloc(32);
+
+/** 47 bits of SHA-256, with the highest of the 48 set. */
+function strongKey(what: number, text: string): number {
+  sha256(`${what}:${text}`, digest);
+  return (0x8000 + (digest.readUInt16LE(4) & 0x7fff)) * TWO_32 + digest.readUInt32LE(0);
+}
+
+export const ALL_KEY = quickKey(WHAT.all, "");
+export const EXPIRING_KEY = quickKey(WHAT.expiring, "");
 
 export function idKey(id: string): number {
-  return hash48(WHAT.id, id);
+  return strongKey(WHAT.id, id);
 }
 
 export function authorKey(pubkey: string): number {
-  return hash48(WHAT.author, pubkey);
+  return quickKey(WHAT.author, pubkey);
 }
 
 export function kindKey(kind: number): number {
-  return hash48(WHAT.kind, String(kind));
+  return quickKey(WHAT.kind, String(kind));
 }
 
 export function authorKindKey(pubkey: string, kind: number): number {
-  return hash48(WHAT.authorKind, `${kind}:${pubkey}`);
+  return quickKey(WHAT.authorKind, `${kind}:${pubkey}`);
 }
 
 export function tagKey(letter: string, value: string): number {
-  return hash48(0x100 + letter.charCodeAt(0), value);
+  return quickKey(0x100 + letter.charCodeAt(0), value);
 }
 
 export function addressKey(address: string): number {
-  return hash48(WHAT.address, address);
+  return strongKey(WHAT.address, address);
 }
 
 /** Found by the arriving event: is there a deletion of this id by this author? */
 export function deletedIdKey(id: string, pubkey: string): number {
-  return hash48(WHAT.deletedId, `${id}:${pubkey}`);
+  return strongKey(WHAT.deletedId, `${id}:${pubkey}`);
 }
 
 export function deletedAddressKey(address: string): number {
-  return hash48(WHAT.deletedAddress, address);
+  return strongKey(WHAT.deletedAddress, address);
 }
 
 /** The first 48 bits of an id: orders events of the same second as NIP-01 wants, lowest first. */
@@ -94,7 +107,7 @@ export interface EventKeys {
   /** Where a deletion of this very event would be found. Looked up, not stored. */
   readonly deletedId: number;
   readonly deletedAddress: number;
-  /** The rest of what is stored: author, kind, tags…, each key once and none of the above. */
+  /** The rest of what is stored: author, kind, tags…, each key once. */
   readonly terms: readonly number[];
 }
 
@@ -107,17 +120,13 @@ export function eventKeys(event: NostrEvent): EventKeys {
   }
   if (kind === KIND_DELETION) pushDeletions(event, terms);
   const address = addressOf(event);
-  const keys = {
+  return {
     id: idKey(id),
     address: address === null ? 0 : addressKey(address),
     deletedId: deletedIdKey(id, pubkey),
     deletedAddress: address === null ? 0 : deletedAddressKey(address),
+    terms: [...new Set(terms)], // a tag can be crafted to share a quick key of its own event
   };
-  // A tag can be crafted to share the key of any other term: a row twice would fail its batch.
-  const distinct = new Set(terms);
-  distinct.delete(keys.id);
-  distinct.delete(keys.address);
-  return { ...keys, terms: [...distinct] };
 }
 
 /** NIP-09: only the author's own events can be meant, so the author is part of the key. */

@@ -9,8 +9,8 @@ import { addressOf, type NostrEvent } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
 import { type Candidate, decodeText } from "./candidate.ts";
-import { packPayload, payloadText } from "./payload.ts";
-import { RowInserter, RowLookup } from "./rows.ts";
+import { payloadText } from "./payload.ts";
+import { LimitedLookup, RowInserter } from "./rows.ts";
 import {
   addressKey,
   deletionTargets,
@@ -47,6 +47,13 @@ const REPLACED: Verdict = {
   reason: "duplicate: a newer version of this event is stored",
   seq: 0,
 };
+
+/**
+ * Under a strong key all rows mean the same thing, but for collisions by chance; of deletions the
+ * newest come first, and one that covers the event is enough. So a few are as good as all, however
+ * many an author has piled up.
+ */
+const HITS_MAX = 4;
 
 interface Hit {
   readonly key: number;
@@ -110,7 +117,7 @@ export class EventWriter {
   private readonly db: Database;
   private readonly events: RowInserter;
   private readonly terms: RowInserter;
-  private readonly lookup: RowLookup;
+  private readonly lookup: LimitedLookup;
   private readonly selectHead: Statement;
   private readonly updateHead: Statement;
   private readonly selectEvent: Statement;
@@ -124,7 +131,11 @@ export class EventWriter {
     this.db = db;
     this.events = new RowInserter(db, "event", 6);
     this.terms = new RowInserter(db, "term", 5);
-    this.lookup = new RowLookup(db, "SELECT key, age, seq FROM term WHERE key", 0);
+    this.lookup = new LimitedLookup(
+      db,
+      `SELECT key, age, seq FROM term WHERE key = ? ORDER BY age, ord, seq LIMIT ${HITS_MAX}`,
+      0,
+    );
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateHead = db.prepare("UPDATE head SET seq = ?");
     this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
@@ -320,7 +331,7 @@ export class EventWriter {
       verdicts[index] = { accepted: true, reason: "", seq };
       const { id, created_at, kind, expires } = candidate;
       const idBytes = Buffer.from(id, "hex");
-      events.push(seq, idBytes, created_at, kind, expires, packPayload(candidate.text));
+      events.push(seq, idBytes, created_at, kind, expires, candidate.payload);
       for (const row of termRows(candidate, candidate.keys, seq)) rows.push(row);
     }
     if (seq === headBefore) return seq;

@@ -21,7 +21,7 @@ import type { Reason } from "../protocol/reason.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
-import { eventKeys } from "../store/term.ts";
+import { makeCandidate } from "../store/candidate.ts";
 import {
   type Done,
   MAIL,
@@ -155,9 +155,8 @@ export class Ingester implements Role {
     const now = Math.floor(Date.now() / 1000);
     const admitted = this.admission.admit(value, admissionRules(), now);
     if (typeof admitted === "string") return admitted;
-    const { event, text, expires } = admitted;
-    const { id, created_at, kind } = event;
-    const candidate = { id, created_at, kind, expires, keys: eventKeys(event), text };
+    const { id, kind } = admitted.event;
+    const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
     if (classifyKind(kind) !== "ephemeral") {
       sendEvent(this.writer, candidate, 0, connId, messageBytes);
       return null;

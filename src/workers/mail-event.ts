@@ -4,16 +4,16 @@
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { type Candidate, textId } from "../store/candidate.ts";
+import { payloadText } from "../store/payload.ts";
 import { MAIL } from "./mail.ts";
 
 // event: f64 seq | f64 created_at | f64 expires | f64 × 4 keys (id, address, deletedId,
 //        deletedAddress) | u32 kind | u32 term count | u32 connId | u32 message bytes
-//        | f64 × terms | text
+//        | f64 × terms | payload
 
 const EVENT_HEADER_BYTES = 72;
 
 export interface EventMail extends Candidate {
-  readonly text: Buffer;
   /** 0 for an ephemeral event, and on its way to the writer. */
   readonly seq: number;
   /** Whom the OK goes to, and how long its message was. */
@@ -22,7 +22,7 @@ export interface EventMail extends Candidate {
 }
 
 export function eventMailBytes(candidate: Candidate): number {
-  return EVENT_HEADER_BYTES + 8 * candidate.keys.terms.length + candidate.text.length;
+  return EVENT_HEADER_BYTES + 8 * candidate.keys.terms.length + candidate.payload.length;
 }
 
 export function sendEvent(
@@ -32,7 +32,7 @@ export function sendEvent(
   connId: number,
   messageBytes: number,
 ): void {
-  const { keys, text } = candidate;
+  const { keys, payload } = candidate;
   const bytes = eventMailBytes(candidate);
   const at = out.reserve(bytes);
   const { view } = out;
@@ -52,11 +52,11 @@ export function sendEvent(
     view.setFloat64(termAt, term, true);
     termAt += 8;
   }
-  out.bytes.set(text, termAt);
+  out.bytes.set(payload, termAt);
   out.commit(MAIL.event, bytes);
 }
 
-/** The text stays in the ring: whoever keeps it beyond the batch copies it. */
+/** The payload stays in the ring: whoever keeps it beyond the batch copies it. */
 export function readEvent(ring: RingConsumer): EventMail {
   const { view, offset: at } = ring;
   const termCount = view.getUint32(at + 60, true);
@@ -66,7 +66,8 @@ export function readEvent(ring: RingConsumer): EventMail {
     terms.push(view.getFloat64(termAt, true));
     termAt += 8;
   }
-  const text = ring.bytes.subarray(termAt, at + ring.length);
+  const payload = ring.bytes.subarray(termAt, at + ring.length);
+  const text = payloadText(payload);
   return {
     id: textId(text),
     seq: view.getFloat64(at, true),
@@ -82,6 +83,7 @@ export function readEvent(ring: RingConsumer): EventMail {
     kind: view.getUint32(at + 56, true),
     connId: view.getUint32(at + 64, true),
     messageBytes: view.getUint32(at + 68, true),
+    payload,
     text,
   };
 }

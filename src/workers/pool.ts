@@ -17,8 +17,12 @@ import { openInbox, openOutbox, type RingEnd, type RoleName, type Station } from
 
 export const EXIT_WORKER_FAILED = 70;
 const RING_BYTES_MIN = 1 << 20;
-/** What a record adds to a client's message or an event: headers, keys of tags, the frame. */
+/** What a record adds to a client's message or an event: headers, the frame around it. */
 const RECORD_OVERHEAD_BYTES = 4096;
+/** A deletion has two keys for a tag. */
+const TAG_KEYS_BYTES = 16;
+/** `{}` with all its fields, most of them null. */
+const FILTER_BYTES = 64;
 
 export interface ThreadCounts {
   readonly ingester: number;
@@ -50,8 +54,10 @@ function powerOfTwoFrom(bytes: number): number {
 
 /** Room for two of the largest records, so that any one always fits (see ring.ts). */
 function ringCapacity(settings: Settings): number {
-  const eventBytes = settings["events.bytes_max"] + 8 * settings["events.tags_max"];
-  const largest = Math.max(settings["relay.message_bytes_max"], eventBytes);
+  const eventBytes = settings["events.bytes_max"] + TAG_KEYS_BYTES * settings["events.tags_max"];
+  const queryBytes =
+    settings["relay.message_bytes_max"] + FILTER_BYTES * settings["relay.filters_max"];
+  const largest = Math.max(queryBytes, eventBytes);
   return Math.max(RING_BYTES_MIN, powerOfTwoFrom(2 * (largest + RECORD_OVERHEAD_BYTES)));
 }
 

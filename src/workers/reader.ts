@@ -35,7 +35,7 @@ import { FRAMES, sendEventFrames, sendFrame } from "./mail-frames.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 const IDLE_SLEEP_MS = 1000;
-/** Stored events are sent in pieces of about this many bytes. */
+/** Stored events are sent in pieces of at most this many bytes, or of one event. */
 const PIECE_BYTES = 65536;
 /** New queries go first, but not for ever: every so many slices one is the oldest's. */
 const OLDEST_EVERY = 8;
@@ -210,9 +210,10 @@ export class Reader implements Role {
       query.count += 1;
       return;
     }
+    const bytes = text.length + query.prefix.length + 1;
+    if (this.textBytes + bytes > PIECE_BYTES) this.flush(query, client);
     this.texts.push(text);
-    this.textBytes += text.length + query.prefix.length + 1;
-    if (this.textBytes >= PIECE_BYTES) this.flush(query, client);
+    this.textBytes += bytes;
   }
 
   /** A scan may take long: what was committed meanwhile is read here, not left to the monitor. */

@@ -167,7 +167,7 @@ describe("a file is refused, and left as it was", () => {
     using dir = new TempDir();
     const path = databasePath(dir.path);
     expect(() => openForReading(storeOptions(dir.path))).toThrow(
-      new Error(`can't open the database ${path}: unable to open database file`),
+      new Error(`there is no database ${path}`),
     );
     expect(existsSync(path)).toBe(false);
   });
