@@ -19,6 +19,8 @@ export class Scan {
   readonly headSeq: number;
   private readonly streams: readonly FilterStream[];
   private readonly hasZeroLimit: boolean;
+  /** Has fetched texts again and nothing was taken since: it keeps them, or it may never get on. */
+  private refetched: FilterStream | null = null;
 
   constructor(reader: EventReader, filters: readonly Filter[], options: ScanOptions) {
     this.headSeq = reader.head();
@@ -53,15 +55,17 @@ export class Scan {
     if (best === null || owner === null) return "done";
     if (!hasText(best)) {
       owner.refetch();
+      this.refetched = owner;
       return "working";
     }
+    this.refetched = null;
     for (const stream of this.streams) if (stream.peek()?.seq === best.seq) stream.take();
     return best;
   }
 
-  /** To be called when the next call of `next` may be long in coming: keeps no texts in memory. */
+  /** To be called when the next call of `next` may be long in coming: lets go of texts. */
   rest(): void {
-    for (const stream of this.streams) stream.rest();
+    for (const stream of this.streams) if (stream !== this.refetched) stream.rest();
   }
 
   /**
