@@ -1,21 +1,14 @@
-// What the commands do to events: import, export, scan, delete, info; alone and beside a relay. The
-// input is what real clients have published, where it is there.
+// What the commands do to events: import, export, scan and delete. The input is what real
+// clients have published, where that is there. Beside a relay: cli-beside-relay.test.ts.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
-import { Client } from "../support/client.ts";
-import { EventFactory, readRealEvents } from "../support/events.ts";
+import { readRealEvents } from "../support/events.ts";
 import { naiveMatches, type RawFilter } from "../support/random-filters.ts";
-import {
-  makeTempDir,
-  nanduCommand,
-  RelayProcess,
-  removeTempDir,
-  runNandu,
-} from "../support/relay-process.ts";
-import { newestFirst, nowSeconds, ok, refused, Topic } from "../support/topic.ts";
+import { makeTempDir, nanduCommand, removeTempDir, runNandu } from "../support/relay-process.ts";
+import { newestFirst, nowSeconds, Topic } from "../support/topic.ts";
 
 const hasReal = readRealEvents().length > 0;
 const events = hasReal ? readRealEvents() : makeEvents(500);
@@ -27,7 +20,7 @@ const FULL = "full";
 beforeAll(async () => {
   dir = makeTempDir();
   writeFileSync(join(dir, "events.jsonl"), asLines(events));
-  expect((await run("import", "--data-dir=full", "events.jsonl")).code).toBe(0);
+  expect((await run("import", `--data-dir=${FULL}`, "events.jsonl")).code).toBe(0);
 });
 
 afterAll(() => {
@@ -35,7 +28,8 @@ afterAll(() => {
 });
 
 function makeEvents(count: number): NostrEvent[] {
-  return new EventFactory(2).makeMany(count, { kind: 1 });
+  const topic = new Topic("events for commands");
+  return Array.from({ length: count }, () => topic.make());
 }
 
 function run(...args: string[]) {
@@ -170,7 +164,7 @@ describe("import", () => {
   });
 
   test("reads several files, and standard input among them", async () => {
-    const [third] = new EventFactory(3).makeMany(1, { kind: 1 });
+    const third = new Topic("third").make();
     writeFileSync(join(dir, "first.jsonl"), asLines([good]));
     writeFileSync(join(dir, "second.jsonl"), `nonsense\n${asLines([second, good])}`);
     const args = ["import", "--data-dir=files", "first.jsonl", "-", "second.jsonl"];
@@ -191,7 +185,7 @@ describe("import", () => {
 
 describe("export", () => {
   test("is in ascending order, ties by id; imported elsewhere, it exports the same bytes", async () => {
-    const first = await run("export", "--data-dir=full");
+    const first = await run("export", `--data-dir=${FULL}`);
     expect(first).toEqual({ code: 0, stdout: asLines(oldestFirst(events)), stderr: "" });
     const { stderr } = await importText("second", first.stdout);
     const count = events.length;
@@ -200,7 +194,7 @@ describe("export", () => {
   });
 
   test("--reverse is the same lines, the other way round but for ties", async () => {
-    const { stdout } = await run("export", "--data-dir=full", "--reverse");
+    const { stdout } = await run("export", `--data-dir=${FULL}`, "--reverse");
     expect(stdout).toBe(asLines(newestFirst(events)));
   });
 
@@ -228,9 +222,9 @@ describe("export", () => {
   for (const [desc, flags, isWanted] of rows) {
     test(`${desc}, forwards and back`, async () => {
       const wanted = events.filter(({ created_at }) => isWanted(created_at));
-      const forward = await run("export", "--data-dir=full", ...flags);
+      const forward = await run("export", `--data-dir=${FULL}`, ...flags);
       expect(forward).toEqual({ code: 0, stdout: asLines(oldestFirst(wanted)), stderr: "" });
-      const backward = await run("export", "--data-dir=full", "--reverse", ...flags);
+      const backward = await run("export", `--data-dir=${FULL}`, "--reverse", ...flags);
       expect(backward.stdout).toBe(asLines(newestFirst(wanted)));
     });
   }
@@ -270,9 +264,9 @@ describe("scan", () => {
       const isMatch = (event: NostrEvent) => filters.some((one) => naiveMatches(one, event));
       const wanted = newestFirst(events.filter(isMatch));
       const argument = JSON.stringify(filters.length === 1 ? filters[0] : filters);
-      const printed = await run("scan", "--data-dir=full", argument);
+      const printed = await run("scan", `--data-dir=${FULL}`, argument);
       expect(printed).toEqual({ code: 0, stdout: asLines(wanted), stderr: "" });
-      const counted = await run("scan", "--count", "--data-dir=full", argument);
+      const counted = await run("scan", "--count", `--data-dir=${FULL}`, argument);
       expect(counted).toEqual({ code: 0, stdout: `${wanted.length}\n`, stderr: "" });
     },
   );
@@ -280,7 +274,7 @@ describe("scan", () => {
   test("has no limit but the filter's own", async () => {
     const argument = JSON.stringify({ kinds: [1], limit: 3 });
     const kind1 = newestFirst(events.filter(({ kind }) => kind === 1));
-    const { stdout } = await run("scan", "--data-dir=full", argument);
+    const { stdout } = await run("scan", `--data-dir=${FULL}`, argument);
     expect(stdout).toBe(asLines(kind1.slice(0, 3)));
   });
 });

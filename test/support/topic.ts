@@ -6,6 +6,7 @@ import { EventFactory, type EventOptions } from "./events.ts";
 
 /** The same events in every run: what varies here is said by the test. */
 const factory = new EventFactory(1);
+let made = 0;
 
 export class Topic {
   readonly tag: readonly [string, string];
@@ -20,7 +21,9 @@ export class Topic {
   /** A note unless the options say otherwise; their tags come after the topic's own. */
   make(options: EventOptions = {}): NostrEvent {
     const { tags = [], ...others } = options;
-    return factory.make({ kind: 1, ...others, tags: [this.tag, ...tags] });
+    made += 1;
+    const content = `${factory.random.text(40)} ${made}`; // no two events are the same
+    return factory.make({ kind: 1, content, ...others, tags: [this.tag, ...tags] });
   }
 
   /** One event for each `created_at`. */
