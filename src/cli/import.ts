@@ -161,28 +161,32 @@ function readSome(fd: number, chunk: Buffer): number {
   }
 }
 
+function openInput(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (cause) {
+    throw new Error(`can't read ${path}`, { cause });
+  }
+}
+
 function run(args: readonly string[]): number {
   const { rest } = configure(args);
   const { flags, positionals } = parseFlags(rest, ["--no-verify", "--show-rejected"], []);
   const { backend, warning } = openSignatureBackend();
   const isVerifying = !flags.has("--no-verify");
   if (warning !== null && isVerifying) process.stderr.write(`${warning}\n`);
+  const paths = positionals.length === 0 ? ["-"] : positionals;
+  // All files first: a misspelt name should be heard of before anything is stored.
+  const inputs = paths.map((path) => (path === "-" ? STDIN : openInput(path)));
   const db = openForWriting(storeOptions());
   try {
     const admission = new Admission(isVerifying ? backend : null);
     const task = new Import(new EventWriter(db), admission, flags.has("--show-rejected"));
-    for (const path of positionals.length === 0 ? ["-"] : positionals) {
-      if (path === "-") {
-        task.read(STDIN, "stdin");
-        continue;
-      }
-      const fd = openSync(path, "r");
-      task.read(fd, path);
-      closeSync(fd);
-    }
+    inputs.forEach((fd, i) => task.read(fd, fd === STDIN ? "stdin" : (paths[i] as string)));
     process.stderr.write(task.summary());
   } finally {
     closeForWriting(db);
+    for (const fd of inputs) if (fd !== STDIN) closeSync(fd);
   }
   return EXIT_OK;
 }

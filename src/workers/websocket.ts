@@ -95,10 +95,19 @@ export class WebsocketThread {
   }
 
   private listen(): Server<SocketData> {
+    const [hostname, port] = [setting("relay.host"), setting("relay.port")];
+    try {
+      return this.serve(hostname, port);
+    } catch (cause) {
+      throw new Error(`can't listen on ${hostname} port ${port}`, { cause });
+    }
+  }
+
+  private serve(hostname: string, port: number): Server<SocketData> {
     const compression = setting("relay.compression");
     return Bun.serve({
-      hostname: setting("relay.host"),
-      port: setting("relay.port"),
+      hostname,
+      port,
       reusePort: true,
       development: false,
       maxRequestBodySize: REQUEST_BODY_BYTES_MAX,
@@ -288,7 +297,8 @@ export class WebsocketThread {
       if (kind === FRAMES.stored) connection.storedBytes += bytes;
       if (isCurrent) this.sender.queue(connection, text, bytes);
     });
-    if (!isCurrent && kind === FRAMES.stored) this.sender.touch(connection); // its credit is due as well
+    // What isn't sent is credited like what is.
+    if (!isCurrent && kind === FRAMES.stored) this.sender.touch(connection);
     if (messagesDone > 0) this.onDone(connId, messagesDone, bytesDone);
     if (kind === FRAMES.closed && isCurrent && slot !== NO_SLOT) {
       this.feedOf(connId).sendEnded({ connId, slot, gen });

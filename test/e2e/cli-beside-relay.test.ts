@@ -31,7 +31,7 @@ async function importEvents(events: readonly NostrEvent[]): Promise<void> {
   expect(code).toBe(0);
 }
 
-/** Publishes until the relay no longer remembers the event, whose removal it has not made itself. */
+/** Publishes until the relay has noticed that another process has removed the event. */
 async function publishAgain(event: NostrEvent): Promise<readonly unknown[]> {
   for (;;) {
     const answer = await client.publish(event);
@@ -39,7 +39,7 @@ async function publishAgain(event: NostrEvent): Promise<readonly unknown[]> {
   }
 }
 
-test("what is imported comes live, each event once, and what was there already does not", async () => {
+test("what is imported comes live, each event once; what was there already does not", async () => {
   const topic = new Topic("imported live");
   const known = topic.makeAt([1, 2, 3]);
   const imported = topic.makeAt(Array.from({ length: 700 }, (_, i) => 1000 + i));
@@ -60,7 +60,7 @@ test("what is imported comes live, each event once, and what was there already d
   watcher.close();
 });
 
-test("clients that publish while an import runs: everybody's events are stored and live once", async () => {
+test("events imported and published at the same time are all stored, and live once", async () => {
   const topic = new Topic("import and publish");
   const imported = topic.makeAt(Array.from({ length: 1500 }, (_, i) => 1000 + i));
   const published = topic.makeAt(Array.from({ length: 300 }, (_, i) => 5000 + i));
@@ -92,7 +92,7 @@ test("an imported event is a duplicate to its author, and counts as any other", 
   expect(await client.publish(old)).toEqual(refused(old, replaced));
 });
 
-test("an event replaced or deleted by an import is gone from what the relay remembers", async () => {
+test("an event replaced or deleted by an import is no duplicate any more", async () => {
   const topic = new Topic("replaced by import");
   const [old, recent] = topic.makeAt([1, 2], { kind: 10_002, author: 4 }) as [
     NostrEvent,

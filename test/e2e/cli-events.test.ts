@@ -184,7 +184,7 @@ describe("import", () => {
 });
 
 describe("export", () => {
-  test("is in ascending order, ties by id; imported elsewhere, it exports the same bytes", async () => {
+  test("is in ascending order, and once imported elsewhere exports as the same bytes", async () => {
     const first = await run("export", `--data-dir=${FULL}`);
     expect(first).toEqual({ code: 0, stdout: asLines(oldestFirst(events)), stderr: "" });
     const { stderr } = await importText("second", first.stdout);

@@ -111,7 +111,8 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
     [["config", "--config=none.toml"], "--config: there is no file none.toml"],
     [
       ["config", "--relay-limit-default=2000"],
-      "relay.limit_default: 2000 (flag --relay-limit-default) is more than relay.limit_max: 1000 (default)",
+      "relay.limit_default: 2000 (flag --relay-limit-default)" +
+        " is more than relay.limit_max: 1000 (default)",
     ],
   ];
   test.each(rows)("%p", async (args, line) => {

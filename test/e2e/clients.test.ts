@@ -110,8 +110,8 @@ describe.skipIf(events.length === 0)("nostr-tools' SimplePool", () => {
       const flags = ["--relay-limit-max=2000", "--relay-limit-default=2000"];
       relay = await RelayProcess.start({ flags });
       useWebSocketImplementation(implementation);
-      pools = Array.from({ length: CONNECTIONS }, () => new SimplePool());
-      listener = await Listener.open(new SimplePool(), relay.url);
+      pools = Array.from({ length: CONNECTIONS + 1 }, () => new SimplePool());
+      listener = await Listener.open(pools[CONNECTIONS] as SimplePool, relay.url);
     });
 
     afterAll(async () => {

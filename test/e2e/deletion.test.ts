@@ -1,5 +1,5 @@
-// NIP-09 over the wire. Every test has a topic of its own, for they share one relay; the authors are
-// two throughout.
+// NIP-09 over the wire. Every test has a topic of its own, for they share one relay; the authors
+// are two throughout.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";

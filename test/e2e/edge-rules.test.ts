@@ -90,7 +90,7 @@ const NO_HEX = [
   ["nothing", ""],
 ] as const;
 
-describe("a filter that can't be understood is refused, with a prefix that clients can act on", () => {
+describe("a filter that can't be understood is refused, with an exact prefix", () => {
   const rows: [string, unknown, string][] = [
     ["an unknown key", { kind: [1] }, 'unsupported: unknown filter key "kind"'],
     ["search", { search: "x" }, "unsupported: this relay has no search (NIP-50)"],
@@ -247,7 +247,7 @@ test("a limit of 0 asks for live events only", async () => {
   own.close();
 });
 
-test("a limit above the cap is lowered to it, and the client is told that there is more", async () => {
+test("a limit above the cap is lowered to it, and the client is told of more", async () => {
   const topic = new Topic("limit above the cap");
   const events = topic.makeAt(Array.from({ length: LIMIT_MAX + 1 }, (_, i) => 1000 + i));
   await client.publishAll(events);

@@ -36,7 +36,7 @@ async function countOnDisk(): Promise<number> {
   return Number(/^events +(\d+)$/m.exec(stdout)?.[1]);
 }
 
-test("an event is served until its second has come, then by nothing, and then leaves the disk", async () => {
+test("an event is served until its second has come, and then leaves the disk", async () => {
   const topic = new Topic("expiration");
   const at = nowSeconds() + 2;
   const kinds = [1, 0, 30_023];

@@ -322,7 +322,7 @@ describe.each(["shared", "dedicated", "off"] as const)("relay.compression=%s", (
     }
   });
 
-  test("frames from relay.compression_bytes_min on are compressed, smaller ones are not", async () => {
+  test("frames from relay.compression_bytes_min on are compressed, others are not", async () => {
     const client = await Client.connect(compressing.url);
     await client.publishAll(events);
     client.close();

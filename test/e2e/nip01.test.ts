@@ -292,6 +292,7 @@ describe("COUNT", () => {
 const ARRAY = "invalid: a message must be an array that starts with its type";
 const EVENT_OBJECT = "invalid: EVENT must carry an event object";
 const EVENT_ID = "invalid: id must be 64 lower-case hex digits";
+const ID_TOO_LONG = "invalid: the subscription id is longer than 64 characters";
 const unknown = (type: string): string => `unsupported: unknown message type "${type}"`;
 
 describe("every malformed message gets its answer", () => {
@@ -320,7 +321,8 @@ describe("every malformed message gets its answer", () => {
     ['["REQ"]', ["NOTICE", "invalid: REQ needs a subscription id"]],
     ['["REQ",null,{}]', ["NOTICE", "invalid: REQ needs a subscription id"]],
     ['["REQ",{}]', ["NOTICE", "invalid: REQ needs a subscription id"]],
-    [`["REQ","${"a".repeat(257)}",{}]`, ["NOTICE", "invalid: REQ needs a subscription id"]],
+    [`["REQ","${"a".repeat(257)}",{}]`, ["NOTICE", ID_TOO_LONG]],
+    [`["COUNT","${"a".repeat(257)}",{}]`, ["NOTICE", ID_TOO_LONG]],
     ['["REQ","s"]', ["CLOSED", "s", "invalid: a filter is missing"]],
     ['["REQ","s",null]', ["CLOSED", "s", "invalid: a filter must be an object"]],
     ['["REQ","s",{},"{}"]', ["CLOSED", "s", "invalid: a filter must be an object"]],

@@ -91,7 +91,7 @@ describe("several filters", () => {
     );
   });
 
-  test("each filter has a limit of its own, and what two of them match counts for both", async () => {
+  test("each filter has its own limit, and what two of them match counts for both", async () => {
     const { filter, events } = await store("overlap", [1, 2, 3, 4]);
     const ids = events.map(({ id }) => id);
     expect(await client.request("s", { ...filter, limit: 2 }, { ids, limit: 4 })).toEqual(

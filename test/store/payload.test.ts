@@ -1,4 +1,5 @@
-// A payload is a msgpack string at every length that an event can have, and nothing else is taken for one.
+// A payload is a msgpack string at every length that an event can have, and nothing else passes
+// for one.
 
 import { describe, expect, test } from "bun:test";
 import { unpack } from "msgpackr";
