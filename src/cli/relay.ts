@@ -37,7 +37,7 @@ async function run(args: readonly string[]): Promise<number> {
   const { backend, warning } = openSignatureBackend();
   if (warning === null) log("info", "crypto", `signatures: ${backend.name} (${backend.detail})`);
   else log("warn", "crypto", warning);
-  await warnIfShared();
+  warnIfShared();
   const pool = await startPool(config.settings);
   const websocket = new WebsocketThread(pool);
   const exitCode = serveUntilSignal(websocket); // who reads the next line may send a signal at once
@@ -46,17 +46,14 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 /** The port is shared on purpose (SO_REUSEPORT), so nobody else would say so. */
-async function warnIfShared(): Promise<void> {
-  const port = setting("relay.port");
+function warnIfShared(): void {
+  const [hostname, port] = [setting("relay.host"), setting("relay.port")];
   if (port === 0) return;
-  const host = setting("relay.host");
-  const target = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   try {
-    const socket = await Bun.connect({ hostname: target, port, socket: { data() {} } });
-    socket.end();
+    Bun.listen({ hostname, port, socket: { data() {} } }).stop(true); // fails where it is shared
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) return;
     log("warn", "relay", `port ${port} is in use already: this process shares it`);
-  } catch {
-    // nobody listens there: the usual case
   }
 }
 

@@ -116,6 +116,12 @@ export class RelayProcess {
     return code;
   }
 
+  /** For `await using`: a test that fails leaves nothing behind. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    if (this.ownsDataDir) removeTempDir(this.dataDir);
+  }
+
   /** As a power cut does: nothing is finished, nothing is closed. */
   async kill(): Promise<void> {
     this.process.kill("SIGKILL");
