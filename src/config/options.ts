@@ -141,7 +141,7 @@ export const OPTIONS = {
   "store.batch_events_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`
     The most events written in one transaction.`,
   "store.checkpoint_pages": integer({ default: 4000, min: 1, max: 1_000_000, unit: "pages" })`
-    After how many pages the write-ahead log is copied into the database file.`,
+    After how many pages, of 8 KiB each, the write-ahead log is copied into the database file.`,
   "store.expire_interval_s": integer({ default: 5, min: 1, max: DAY_S, unit: "s" })`
     How often expired events are removed from disk. They are never served once expired.`,
 

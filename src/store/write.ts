@@ -10,7 +10,7 @@ import { KIND_DELETION } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
 import { type Candidate, decodeText } from "./candidate.ts";
 import { payloadText } from "./payload.ts";
-import { LimitedLookup, RowInserter } from "./rows.ts";
+import { FirstEntries, RowInserter } from "./rows.ts";
 import {
   addressKey,
   deletionTargets,
@@ -117,7 +117,7 @@ export class EventWriter {
   private readonly db: Database;
   private readonly events: RowInserter;
   private readonly terms: RowInserter;
-  private readonly lookup: LimitedLookup;
+  private readonly lookup: FirstEntries;
   private readonly selectHead: Statement;
   private readonly updateHead: Statement;
   private readonly selectEvent: Statement;
@@ -131,11 +131,7 @@ export class EventWriter {
     this.db = db;
     this.events = new RowInserter(db, "event", 6);
     this.terms = new RowInserter(db, "term", 5);
-    this.lookup = new LimitedLookup(
-      db,
-      `SELECT key, age, seq FROM term WHERE key = ? ORDER BY age, ord, seq LIMIT ${HITS_MAX}`,
-      0,
-    );
+    this.lookup = new FirstEntries(db, HITS_MAX, 0);
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateHead = db.prepare("UPDATE head SET seq = ?");
     this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");

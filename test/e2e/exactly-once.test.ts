@@ -21,6 +21,7 @@ const HALVES = [
   [7, 1984],
 ] as const;
 const SENTINEL_KIND = 9;
+const SENTINEL_START = '["EVENT","sentinel"';
 
 interface Subscription {
   readonly id: string;
@@ -129,6 +130,7 @@ class Watcher {
     const { problems } = this;
     for (const { id, filters, counts } of this.open.values()) {
       for (const event of this.catalogue.events.values()) {
+        if (event.kind === SENTINEL_KIND) continue; // its other copies may be on their way
         const expected = filters.some((filter) => naiveMatches(filter, event)) ? 1 : 0;
         const count = counts.get(event.id) ?? 0;
         if (count === expected) continue;
@@ -194,10 +196,11 @@ class Watcher {
 
   private onFrame(frame: string): void {
     const idEnd = frame.indexOf('"', frame.indexOf(',"') + 2);
+    const start = frame.slice(0, idEnd + 1);
+    this.awaited.get(start)?.();
+    this.awaited.delete(start);
+    if (start === SENTINEL_START) return;
     if (!frame.startsWith('["EVENT"')) {
-      const start = frame.slice(0, idEnd + 1);
-      this.awaited.get(start)?.();
-      this.awaited.delete(start);
       const id = frame.startsWith('["EOSE"') ? frame.slice(9, idEnd) : "";
       const subscription = this.open.get(id);
       if (subscription !== undefined) subscription.isCaughtUp = true;
@@ -239,7 +242,7 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   const watchers = await Promise.all(Array.from({ length: scale.connections }, connect));
   const ends = watchers.map((watcher) => {
     watcher.send("REQ", "sentinel", { kinds: [SENTINEL_KIND] });
-    return watcher.frame('["EVENT","sentinel"');
+    return watcher.frame(SENTINEL_START);
   });
 
   let sent = 0;

@@ -41,6 +41,13 @@ export interface RelayOptions {
   flags?: readonly string[];
   port?: number;
   env?: Record<string, string>;
+  /** A command line that runs the given one, with limits for instance. */
+  wrap?: (command: readonly string[]) => string[];
+}
+
+interface LineWaiter {
+  readonly pattern: RegExp;
+  readonly resolve: (line: string) => void;
 }
 
 export class RelayProcess {
@@ -49,6 +56,7 @@ export class RelayProcess {
   readonly dataDir: string;
   readonly process: Bun.Subprocess<"ignore", "ignore", "pipe">;
   private readonly lines: string[];
+  private readonly lineWaiters: Set<LineWaiter>;
   private readonly ownsDataDir: boolean;
 
   private constructor(
@@ -57,6 +65,7 @@ export class RelayProcess {
     ownsDataDir: boolean,
     child: Bun.Subprocess<"ignore", "ignore", "pipe">,
     lines: string[],
+    lineWaiters: Set<LineWaiter>,
   ) {
     this.url = url;
     this.port = Number(new URL(url).port);
@@ -64,28 +73,28 @@ export class RelayProcess {
     this.ownsDataDir = ownsDataDir;
     this.process = child;
     this.lines = lines;
+    this.lineWaiters = lineWaiters;
   }
 
   /** Resolves once the relay listens. */
   static async start(options: RelayOptions = {}): Promise<RelayProcess> {
     const dataDir = options.dataDir ?? makeTempDir();
-    const child = Bun.spawn(
-      [
-        ...nanduCommand(),
-        "relay",
-        `--data-dir=${dataDir}`,
-        `--relay-port=${options.port ?? 0}`,
-        ...(options.flags ?? []),
-      ],
-      {
-        cwd: dataDir,
-        env: cleanEnv(options.env ?? {}),
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "pipe",
-      },
-    );
+    const command = [
+      ...nanduCommand(),
+      "relay",
+      `--data-dir=${dataDir}`,
+      `--relay-port=${options.port ?? 0}`,
+      ...(options.flags ?? []),
+    ];
+    const child = Bun.spawn(options.wrap === undefined ? command : options.wrap(command), {
+      cwd: dataDir,
+      env: cleanEnv(options.env ?? {}),
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "pipe",
+    });
     const lines: string[] = [];
+    const waiters = new Set<LineWaiter>();
     const url = await new Promise<string>((found, failed) => {
       const timer = setTimeout(() => {
         failed(new Error(`no relay after ${START_MS_MAX} ms:\n${lines.join("\n")}`));
@@ -93,6 +102,11 @@ export class RelayProcess {
       const onEnd = (): void => failed(new Error(`the relay has ended:\n${lines.join("\n")}`));
       void readLines(child.stderr, (line) => {
         lines.push(line);
+        for (const waiter of waiters) {
+          if (!waiter.pattern.test(line)) continue;
+          waiters.delete(waiter);
+          waiter.resolve(line);
+        }
         const match = /listening on (ws:\S+),/.exec(line);
         if (match !== null) {
           clearTimeout(timer);
@@ -100,12 +114,19 @@ export class RelayProcess {
         }
       }).then(onEnd);
     });
-    return new RelayProcess(url, dataDir, options.dataDir === undefined, child, lines);
+    return new RelayProcess(url, dataDir, options.dataDir === undefined, child, lines, waiters);
   }
 
   /** What it has logged so far. */
   get log(): readonly string[] {
     return this.lines;
+  }
+
+  /** The first line, logged already or not, that matches. */
+  logged(pattern: RegExp): Promise<string> {
+    const found = this.lines.find((line) => pattern.test(line));
+    if (found !== undefined) return Promise.resolve(found);
+    return new Promise((resolve) => this.lineWaiters.add({ pattern, resolve }));
   }
 
   /** Sends SIGTERM and returns the exit code. */
