@@ -116,9 +116,12 @@ export function openForReading(options: StoreOptions): Database {
 
 /** Moves the write-ahead log into the database, as far as other processes let it, and closes. */
 export function closeForWriting(db: Database): void {
-  db.run("PRAGMA busy_timeout = 200");
-  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  db.close();
+  try {
+    db.run("PRAGMA busy_timeout = 200");
+    db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  } finally {
+    db.close();
+  }
 }
 
 function configure(db: Database, options: StoreOptions): void {

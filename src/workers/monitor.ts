@@ -59,7 +59,8 @@ export class Monitor implements Role {
   private readonly recent = new RecentEvents();
   private readonly ephemeralIds = new Set<string>();
   private upstreamRunning: number;
-  private lastSeq: number;
+  /** The last event handled. What the writer sends is all that came after this thread's start. */
+  private lastSeq = 0;
   private marks = 0;
 
   constructor(station: Station, bell: Doorbell) {
@@ -67,7 +68,6 @@ export class Monitor implements Role {
     this.upstreamRunning = station.inbound.length;
     this.db = openForReading(storeOptions());
     this.store = new EventReader(this.db);
-    this.lastSeq = this.store.head();
   }
 
   readonly visit = (ring: RingConsumer): void => {

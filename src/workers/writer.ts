@@ -55,8 +55,8 @@ export class Writer implements Role {
     this.store = new EventWriter(this.db);
     this.reader = new EventReader(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
+    this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
     this.lastSeq = this.store.head();
-    this.dataVersion = this.readDataVersion();
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -85,7 +85,12 @@ export class Writer implements Role {
 
   stop(): void {
     for (const monitor of this.monitors) sendStop(monitor);
-    closeForWriting(this.db);
+    try {
+      closeForWriting(this.db);
+    } catch (error) {
+      // A full disk, say. Nothing is lost: what is committed stays in the log, for the next start.
+      log("warn", "writer", `write-ahead log not moved into the database: ${describeError(error)}`);
+    }
     sendStopped(this.websocket);
   }
 

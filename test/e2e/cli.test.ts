@@ -2,7 +2,7 @@
 // events is in cli-events.test.ts.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "../support/client.ts";
 import { makeTempDir, RelayProcess, removeTempDir, runNandu } from "../support/relay-process.ts";
@@ -142,8 +142,24 @@ describe("a fault of the world ends a command with 1 and a line", () => {
     expect(result).toEqual({
       code: 1,
       stdout: "",
-      stderr: "nandu: ENOENT: no such file or directory, open 'none.jsonl'\n",
+      stderr:
+        "nandu: can't read none.jsonl (ENOENT: no such file or directory, open 'none.jsonl')\n",
     });
+    expect(existsSync(join(dir, "import"))).toBe(false);
+  });
+
+  test("an address that is not this machine's", async () => {
+    const { code, stderr } = await run([
+      "relay",
+      "--data-dir=elsewhere",
+      "--relay-host=192.0.2.1",
+      "--relay-port=7777",
+    ]);
+    expect(code).toBe(1);
+    expect(stderr.trimEnd().split("\n").at(-1)).toBe(
+      "nandu: can't listen on 192.0.2.1 port 7777 " +
+        "(EADDRNOTAVAIL: address not available, listen)",
+    );
   });
 
   test("a database that is not one", async () => {

@@ -1,7 +1,7 @@
-// Exactly once, whatever the timing: while writers publish at full speed, subscriptions of all kinds
-// open, close and replace each other, driven by the publishing itself. Those that stay must have got
-// each matching event once, stored or live; those that went, nothing more once the relay has
-// answered a later message.
+// Exactly once, whatever the timing: while writers publish at full speed, subscriptions of all
+// kinds open, close and replace each other, driven by the publishing itself. Those that stay must
+// have got each matching event once, stored or live; those that went, nothing more once the relay
+// has answered a later message.
 
 import { describe, expect } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";

@@ -1,5 +1,5 @@
-// Stopping: by signals under load, idle, and with clients that don't read; and what happens when the
-// database can't be opened, can't be written, or is no longer one.
+// Stopping: by signals under load, idle, and with clients that do not read; and what happens when
+// the database cannot be opened, cannot be written, or is no longer one.
 
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
@@ -108,7 +108,7 @@ describe("a signal", () => {
     for (const socket of deaf) socket.destroy();
   });
 
-  test("is answered with a close frame by those who read on, after all that was sent before", async () => {
+  test("reaches those who read as a close frame, after all that was sent before", async () => {
     await using relay = await RelayProcess.start();
     const socket = await RawSocket.open(relay.port);
     const events = new EventFactory(4).makeMany(50, { kind: 1 });
@@ -163,45 +163,52 @@ describe("a database that can't be opened ends the relay with a reason and a cod
   }
 });
 
-test("a full disk: events are refused with a reason, the earlier ones served, and all is whole", async () => {
-  const dataDir = makeTempDir();
-  // No file may grow beyond this many blocks of 512 bytes; the signal that says so is ignored.
-  const wrap = (command: readonly string[]) => [
-    "sh",
-    "-c",
-    `trap '' XFSZ; ulimit -f 4000; exec "$@"`,
-    "sh",
-    ...command,
-  ];
-  await using relay = await RelayProcess.start({ dataDir, wrap });
-  const client = await Client.connect(relay.url);
-  const factory = new EventFactory(5);
-  const accepted: string[] = [];
-  for (;;) {
-    const event = factory.make({ kind: 1, content: "x".repeat(20_000) });
-    const answer = await client.publish(event);
-    if (answer[2] === true) {
-      accepted.push(event.id);
-      continue;
+/** The write-ahead log reaches the limit first, or the database file, when the log is short. */
+for (const pages of [4000, 50]) {
+  test(`a full disk, checkpoints every ${pages} pages: only what does not fit is lost`, async () => {
+    const dataDir = makeTempDir();
+    // No file may grow beyond this many blocks of 512 bytes; the signal that says so is ignored.
+    const wrap = (command: readonly string[]) => [
+      "sh",
+      "-c",
+      `trap '' XFSZ; ulimit -f 4000; exec "$@"`,
+      "sh",
+      ...command,
+    ];
+    await using relay = await RelayProcess.start({
+      dataDir,
+      wrap,
+      flags: [`--store-checkpoint-pages=${pages}`],
+    });
+    const client = await Client.connect(relay.url);
+    const factory = new EventFactory(5);
+    const accepted: string[] = [];
+    for (;;) {
+      const event = factory.make({ kind: 1, content: "x".repeat(20_000) });
+      const answer = await client.publish(event);
+      if (answer[2] === true) {
+        accepted.push(event.id);
+        continue;
+      }
+      expect(answer).toEqual(refused(event, NOT_STORED));
+      break;
     }
-    expect(answer).toEqual(refused(event, NOT_STORED));
-    break;
-  }
-  expect(accepted.length).toBeGreaterThan(10);
-  // Many in one batch, of whom none may be called stored.
-  const more = factory.makeMany(50, { kind: 1, content: "x".repeat(50_000) });
-  const answers = await client.publishAll(more);
-  for (const [i, answer] of answers.entries()) {
-    if (answer[2] === true) accepted.push(more[i]?.id as string);
-    else expect(answer).toEqual(refused(more[i] as { id: string }, NOT_STORED));
-  }
-  const served = await client.query({ kinds: [1] });
-  expect(served.map(({ id }) => id).toSorted()).toEqual(accepted.toSorted());
-  expect(relay.log.join("\n")).toMatch(/ error writer: batch of \d+ events not written: \S/);
-  client.close();
-  expect(await relay.stop()).toBe(0);
-  expect([...storedIds(dataDir)].toSorted()).toEqual(accepted.toSorted());
-  using db = new Database(databasePath(dataDir));
-  expect(checkIndex(db)).toEqual([]);
-  removeTempDir(dataDir);
-}, 30_000);
+    expect(accepted.length).toBeGreaterThan(10);
+    // Many in one batch, of whom none may be called stored.
+    const more = factory.makeMany(50, { kind: 1, content: "x".repeat(50_000) });
+    const answers = await client.publishAll(more);
+    for (const [i, answer] of answers.entries()) {
+      if (answer[2] === true) accepted.push(more[i]?.id as string);
+      else expect(answer).toEqual(refused(more[i] as { id: string }, NOT_STORED));
+    }
+    const served = await client.query({ kinds: [1] });
+    expect(served.map(({ id }) => id).toSorted()).toEqual(accepted.toSorted());
+    expect(relay.log.join("\n")).toMatch(/ error writer: batch of \d+ events not written: \S/);
+    client.close();
+    expect(await relay.stop()).toBe(0);
+    expect([...storedIds(dataDir)].toSorted()).toEqual(accepted.toSorted());
+    using db = new Database(databasePath(dataDir));
+    expect(checkIndex(db)).toEqual([]);
+    removeTempDir(dataDir);
+  }, 30_000);
+}

@@ -1,5 +1,5 @@
-// Publishes at full speed over a connection of its own, a number of events unanswered at a time, and
-// keeps what became of each.
+// Publishes at full speed over a connection of its own, a number of events unanswered at a time,
+// and keeps what became of each.
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
 
