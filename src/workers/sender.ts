@@ -7,8 +7,6 @@ import type { Outbox } from "../ring/outbox.ts";
 import type { Connection } from "./connection.ts";
 import { trySendCredit } from "./mail.ts";
 
-const CLOSE_POLICY = 1008;
-
 export class Sender {
   private readonly readers: readonly Outbox[];
   /** Connections with frames to send, or credit to give, at the end of this turn. */
@@ -42,9 +40,9 @@ export class Sender {
     }
   }
 
-  /** What the connection had queued in its socket has left. */
+  /** Something of what the connection had queued in its socket has left: perhaps not all. */
   onDrain(connection: Connection): void {
-    this.giveCredit(connection);
+    if (connection.socket.getBufferedAmount() === 0) this.giveCredit(connection);
   }
 
   forget(connection: Connection): void {
@@ -84,7 +82,8 @@ export class Sender {
     const bytesMax = setting("relay.outbound_bytes_max");
     if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
       connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;
-      connection.socket.close(CLOSE_POLICY, connection.endReason);
+      // No close frame: it would wait behind all that isn't read, and the socket and memory with it.
+      connection.socket.terminate();
     }
   }
 

@@ -21,6 +21,8 @@ const HALVES = [
   [7, 1984],
 ] as const;
 const SENTINEL_KIND = 9;
+/** When a subscription has its EOSE, so many events are looked for that must have come before. */
+const STORED_LOOKED_AT = 200;
 const SENTINEL_START = '["EVENT","sentinel"';
 
 interface Subscription {
@@ -29,18 +31,33 @@ interface Subscription {
   /** Which half of the kinds it is bound to; null for those that are never replaced. */
   readonly half: number | null;
   readonly counts: Map<string, number>;
-  isCaughtUp: boolean;
+  /** How many events had their OK when it was asked for: EOSE comes after these. */
+  readonly storedCount: number;
+  /** Perhaps: an EOSE came that may have been that of the subscription it replaces. */
+  isCaughtUp: boolean | "perhaps";
+}
+
+/** A subscription that was replaced, and of which something may still come. */
+interface Fading {
+  readonly kinds: ReadonlySet<number>;
+  readonly wasCaughtUp: boolean;
 }
 
 /** Knows every event by its JSON, so that frames are compared as they came. */
 class Catalogue {
   readonly events = new Map<string, NostrEvent>();
+  /** Those that got their OK, in the order of it. */
+  readonly stored: NostrEvent[] = [];
   private readonly texts = new Map<string, string>();
 
   add(event: NostrEvent): NostrEvent {
     this.events.set(event.id, event);
     this.texts.set(event.id, JSON.stringify(event));
     return event;
+  }
+
+  markStored(id: string): void {
+    this.stored.push(this.events.get(id) as NostrEvent);
   }
 
   /** The event of an EVENT frame, which must be as it was published. */
@@ -59,11 +76,12 @@ class Watcher {
   private readonly catalogue: Catalogue;
   private readonly dice: Dice;
   private readonly sample: readonly NostrEvent[];
+  private readonly makeEvent: () => NostrEvent;
   private readonly socket: WebSocket;
   /** By the frame's start: what to do when it comes. */
   private readonly awaited = new Map<string, () => void>();
-  /** Replaced, and not yet known to be over: the kinds that may still come under that id. */
-  private readonly fading = new Map<string, ReadonlySet<number>>();
+  private readonly answers: Promise<void>[] = [];
+  private readonly fading = new Map<string, Fading>();
   private readonly closing = new Set<string>();
   private count = 0;
 
@@ -72,8 +90,10 @@ class Watcher {
     dice: Dice,
     catalogue: Catalogue,
     sample: readonly NostrEvent[],
+    makeEvent: () => NostrEvent,
   ) {
     this.socket = socket;
+    this.makeEvent = makeEvent;
     this.dice = dice;
     this.catalogue = catalogue;
     this.sample = sample;
@@ -86,13 +106,14 @@ class Watcher {
     dice: Dice,
     catalogue: Catalogue,
     sample: readonly NostrEvent[],
+    makeEvent: () => NostrEvent,
   ): Promise<Watcher> {
     const socket = new WebSocket(url, { perMessageDeflate: false } as never);
     await new Promise((resolve, reject) => {
       socket.onopen = resolve;
       socket.onerror = reject;
     });
-    return new Watcher(socket, dice, catalogue, sample);
+    return new Watcher(socket, dice, catalogue, sample, makeEvent);
   }
 
   /** Opens, closes or replaces a subscription. */
@@ -108,10 +129,12 @@ class Watcher {
     }
   }
 
-  /** Resolves when all that are open have had their EOSE. */
+  /** Resolves when all that are open have had their EOSE, and all messages their answers. */
   async caughtUp(): Promise<void> {
+    await Promise.all(this.answers);
     for (const subscription of this.open.values()) {
-      if (subscription.isCaughtUp) continue;
+      if (subscription.isCaughtUp === "perhaps") this.open.delete(subscription.id);
+      if (subscription.isCaughtUp !== false) continue;
       await this.frame(`["EOSE","${subscription.id}"`);
     }
   }
@@ -153,13 +176,16 @@ class Watcher {
 
   private subscribe(id: string, half: number | null): void {
     const filters = this.makeFilters(half);
-    this.open.set(id, { id, filters, half, counts: new Map(), isCaughtUp: false });
+    const storedCount = this.catalogue.stored.length;
+    const counts = new Map<string, number>();
+    this.open.set(id, { id, filters, half, counts, storedCount, isCaughtUp: false });
     this.send("REQ", id, ...filters);
   }
 
   private replace(old: Subscription): void {
     const half = 1 - (old.half as number);
-    this.fading.set(old.id, new Set(HALVES[1 - half]));
+    const kinds = new Set<number>(HALVES[1 - half]);
+    this.fading.set(old.id, { kinds, wasCaughtUp: old.isCaughtUp === true });
     // A refused REQ can't have been the one that is replaced: a later answer ends the old one.
     this.subscribe(old.id, half);
     this.afterAnswer(() => this.fading.delete(old.id));
@@ -172,15 +198,40 @@ class Watcher {
     this.afterAnswer(() => this.closing.delete(id));
   }
 
-  /** Sends one more message, and waits for what it is answered with. */
+  /** Sends one more message, whose answer comes from one thread or another, and waits for it. */
   private afterAnswer(then: () => void): void {
     const id = `answer-${this.count++}`;
-    const isCount = this.dice.chance(0.5);
-    this.send(isCount ? "COUNT" : "REQ", id, { ids: [] });
-    void this.frame(isCount ? `["COUNT","${id}"` : `["EOSE","${id}"`).then(() => {
-      if (!isCount) this.send("CLOSE", id);
+    const event = this.catalogue.add(this.makeEvent());
+    const rows: [unknown[], string][] = [
+      [["REQ", id, { ids: [] }], `["EOSE","${id}"`],
+      [["COUNT", id, { ids: [] }], `["COUNT","${id}"`],
+      [["EVENT", event], `["OK","${event.id}"`],
+    ];
+    const [message, answer] = this.dice.pick(rows);
+    if (message[0] !== "EVENT") this.catalogue.events.delete(event.id);
+    this.send(...message);
+    const answered = this.frame(answer).then(() => {
+      if (message[0] === "REQ") this.send("CLOSE", id);
       then();
     });
+    this.answers.push(answered);
+  }
+
+  private onEose(subscription: Subscription): void {
+    const isFirst = subscription.isCaughtUp === false;
+    const mayBeOld = this.fading.get(subscription.id)?.wasCaughtUp === false;
+    subscription.isCaughtUp = isFirst && mayBeOld ? "perhaps" : true;
+    if (subscription.isCaughtUp === true) this.checkStored(subscription);
+  }
+
+  /** Everything that had its OK before the subscription was asked for has come before its EOSE. */
+  private checkStored({ id, filters, counts, storedCount }: Subscription): void {
+    const { dice, catalogue } = this;
+    for (let looked = 0; looked < Math.min(storedCount, STORED_LOOKED_AT); looked++) {
+      const event = catalogue.stored[dice.below(storedCount)] as NostrEvent;
+      if (counts.has(event.id) || !filters.some((filter) => naiveMatches(filter, event))) continue;
+      this.problems.push(`${JSON.stringify(filters)} (${id}): EOSE without ${event.id}`);
+    }
   }
 
   private makeFilters(half: number | null): RawFilter[] {
@@ -203,13 +254,13 @@ class Watcher {
     if (!frame.startsWith('["EVENT"')) {
       const id = frame.startsWith('["EOSE"') ? frame.slice(9, idEnd) : "";
       const subscription = this.open.get(id);
-      if (subscription !== undefined) subscription.isCaughtUp = true;
+      if (subscription !== undefined) this.onEose(subscription);
       return;
     }
     const id = frame.slice(10, idEnd);
     const event = this.catalogue.eventOf(frame, id);
     const subscription = this.open.get(id);
-    if (this.fading.get(id)?.has(event.kind) === true) return;
+    if (this.fading.get(id)?.kinds.has(event.kind) === true) return;
     if (subscription === undefined) {
       if (!this.closing.has(id)) this.problems.push(`after the close of ${id}: ${event.id}`);
       return;
@@ -233,12 +284,12 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   });
   const dice = new Dice(random.next());
   const factory = new EventFactory(random);
-  const kind = () => random.pick([...HALVES[0], ...HALVES[1]]);
-  const events = random.list(scale.events, () => factory.make({ kind: kind() }));
+  const makeEvent = () => factory.make({ kind: random.pick([...HALVES[0], ...HALVES[1]]) });
+  const events = random.list(scale.events, makeEvent);
   const catalogue = new Catalogue();
   for (const event of events) catalogue.add(event);
   const sample = dice.some(events, 60);
-  const connect = () => Watcher.connect(relay.url, dice, catalogue, sample);
+  const connect = () => Watcher.connect(relay.url, dice, catalogue, sample, makeEvent);
   const watchers = await Promise.all(Array.from({ length: scale.connections }, connect));
   const ends = watchers.map((watcher) => {
     watcher.send("REQ", "sentinel", { kinds: [SENTINEL_KIND] });
@@ -255,6 +306,7 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   };
   const connectWriter = () => Publisher.connect(relay.url);
   const writers = await Promise.all(Array.from({ length: WRITERS }, connectWriter));
+  for (const writer of writers) writer.onOk = (id) => catalogue.markStored(id);
   await Promise.all(writers.map((writer) => writer.run(take, 50)));
   for (const { answers } of writers) {
     for (const answer of answers.values()) expect(answer).toEqual([true, ""]);

@@ -8,6 +8,8 @@ export class Publisher {
   readonly sent: NostrEvent[] = [];
   /** By id: the OK's third and fourth element. */
   readonly answers = new Map<string, readonly [accepted: boolean, reason: string]>();
+  /** Called with each answer's id as it comes. */
+  onOk: (id: string) => void = () => {};
   /** How it was closed, once it is. */
   readonly closed: Promise<{ code: number; reason: string }>;
   private readonly socket: WebSocket;
@@ -32,6 +34,7 @@ export class Publisher {
       ];
       if (type !== "OK") return;
       this.answers.set(id, [accepted, reason]);
+      this.onOk(id);
       this.onAnswer?.();
     };
   }

@@ -54,6 +54,7 @@ export class RawSocket {
   /** Resolves when the connection has ended, by whichever side. */
   readonly closed: Promise<void>;
   isClosed = false;
+  private isSlow = false;
   /** All that has come and was not yet taken by `nextFrame`. */
   private input = Buffer.alloc(0);
   private readonly socket: Socket;
@@ -127,6 +128,12 @@ export class RawSocket {
     this.socket.resume();
   }
 
+  /** Reads from now on, one chunk in each turn of the timers. */
+  readSlowly(): void {
+    this.isSlow = true;
+    this.resume();
+  }
+
   /** Ends it at once, whatever is under way: the other side sees a reset. */
   destroy(): void {
     this.socket.terminate();
@@ -159,6 +166,9 @@ export class RawSocket {
   private take(bytes: Uint8Array): void {
     this.input = Buffer.concat([this.input, bytes]);
     this.onInput?.();
+    if (!this.isSlow) return;
+    this.pause();
+    setTimeout(() => this.resume(), 1);
   }
 
   private cut(length: number): Buffer {

@@ -1,7 +1,7 @@
 // A relay in a process of its own, from source or from the executable that NANDU_EXECUTABLE names,
 // on a free port and an empty database folder. Every end-to-end test goes through it.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -120,6 +120,12 @@ export class RelayProcess {
   /** What it has logged so far. */
   get log(): readonly string[] {
     return this.lines;
+  }
+
+  /** Memory of its own, that is without files mapped into it. Linux only. */
+  anonymousBytes(): number {
+    const status = readFileSync(`/proc/${this.process.pid}/status`, "utf8");
+    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   }
 
   /** The first line, logged already or not, that matches. */
