@@ -20,12 +20,32 @@ export function packPayload(json: string): Buffer {
   return packr.pack(json);
 }
 
+/** Enough of a payload to hold the id and the pubkey. */
+export const PAYLOAD_START_BYTES = 160;
+
+function headerBytesOf(payload: Uint8Array): number {
+  switch (payload[0]) {
+    case STR_8:
+      return 2;
+    case STR_16:
+      return 3;
+    case STR_32:
+      return 5;
+    default:
+      throw new Error(`database: unknown payload type ${payload[0]}`);
+  }
+}
+
+/** The start of the text, of a payload that is cut off. */
+export function payloadStart(payload: Uint8Array): Buffer {
+  const { buffer, byteOffset, byteLength } = payload;
+  const headerBytes = headerBytesOf(payload);
+  return Buffer.from(buffer, byteOffset + headerBytes, byteLength - headerBytes);
+}
+
 /** The JSON text's bytes, in place. Throws on anything that `packPayload` doesn't write. */
 export function payloadText(payload: Uint8Array): Buffer {
-  const headerBytes = payload[0] === STR_8 ? 2 : payload[0] === STR_16 ? 3 : 5;
-  if (payload[0] !== STR_8 && payload[0] !== STR_16 && payload[0] !== STR_32) {
-    throw new Error(`database: unknown payload type ${payload[0]}`);
-  }
+  const headerBytes = headerBytesOf(payload);
   let length = 0;
   for (let i = 1; i < headerBytes; i++) length = length * 256 + (payload[i] as number);
   if (headerBytes + length !== payload.byteLength) {

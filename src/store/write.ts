@@ -8,8 +8,8 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { addressOf, type NostrEvent } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
-import { type Candidate, decodeText } from "./candidate.ts";
-import { payloadText } from "./payload.ts";
+import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
+import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
 import { FirstEntries, RowInserter } from "./rows.ts";
 import {
   addressKey,
@@ -62,6 +62,8 @@ interface Hit {
 }
 
 type Hits = Map<number, Hit[]>;
+
+type EventHead = Pick<NostrEvent, "id" | "pubkey" | "created_at" | "kind">;
 
 interface Stored {
   readonly event: NostrEvent;
@@ -122,6 +124,7 @@ export class EventWriter {
   private readonly updateHead: Statement;
   private readonly selectEvent: Statement;
   private readonly selectIsId: Statement;
+  private readonly selectEventHead: Statement;
   private readonly deleteEvent: Statement;
   private readonly deleteTerm: Statement;
   private readonly selectExpired: Statement;
@@ -136,13 +139,17 @@ export class EventWriter {
     this.updateHead = db.prepare("UPDATE head SET seq = ?");
     this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
     this.selectIsId = db.prepare("SELECT 1 FROM event WHERE seq = ? AND id = ?");
+    this.selectEventHead = db.prepare(
+      `SELECT id, created_at, kind, substr(payload, 1, ${PAYLOAD_START_BYTES}) FROM event
+       WHERE seq = ?`,
+    );
     this.deleteEvent = db.prepare("DELETE FROM event WHERE seq = ?");
     this.deleteTerm = db.prepare(
       "DELETE FROM term WHERE key = ? AND age = ? AND ord = ? AND seq = ?",
     );
     this.selectExpired = db.prepare(
       `SELECT seq FROM term JOIN event USING (seq)
-       WHERE key = ?1 AND age <= ?2 AND expires BETWEEN 1 AND ?2 LIMIT ?3`,
+       WHERE key = ?1 AND age BETWEEN 1 AND ?2 AND expires BETWEEN 1 AND ?2 LIMIT ?3`,
     );
   }
 
@@ -218,7 +225,7 @@ export class EventWriter {
     const isDeletion = candidate.kind === KIND_DELETION;
     const event = isReplaceable || isDeletion ? decodeText(candidate.text) : null;
     const address = event === null ? null : addressOf(event);
-    if (!isDeletion && this.isDeleted(candidate, address, hits, pending)) return DELETED;
+    if (!isDeletion && this.isDeleted(candidate, hits, pending)) return DELETED;
     if (event !== null && address !== null) {
       if (!this.replace(event, address, hits, pending)) return REPLACED;
     }
@@ -234,26 +241,30 @@ export class EventWriter {
     return found.some(({ seq }) => this.selectIsId.values(seq, id).length > 0);
   }
 
-  /** NIP-09, for an event that comes after its deletion. */
-  private isDeleted(
-    candidate: Candidate,
-    address: string | null,
-    hits: Hits,
-    pending: Pending,
-  ): boolean {
+  /**
+   * NIP-09, for an event that comes after its deletion. The key says what is deleted; that it is
+   * the author's own deletion says the rest, so that a long one needn't be parsed each time.
+   */
+  private isDeleted(candidate: Candidate, hits: Hits, pending: Pending): boolean {
     const { deletedId, deletedAddress } = candidate.keys;
-    const isLater = ({ createdAt }: Hit) => createdAt >= candidate.created_at;
-    const byAddress = (hits.get(deletedAddress) ?? []).filter(isLater); // spares loading them all
-    const inStore = [...(hits.get(deletedId) ?? []), ...byAddress];
-    const inBatch = [
-      ...(pending.deletions.get(deletedId) ?? []),
-      ...(pending.deletions.get(deletedAddress) ?? []),
-    ];
-    if (inStore.length + inBatch.length === 0) return false;
-    const event = decodeText(candidate.text);
-    const deletes = (deletion: NostrEvent | undefined): boolean =>
-      deletion !== undefined && deletesEvent(deletion, event, address);
-    return inBatch.some(deletes) || inStore.some(({ seq }) => deletes(this.load(seq)?.event));
+    const byId = hits.get(deletedId) ?? [];
+    const byAddress = hits.get(deletedAddress) ?? [];
+    const idInBatch = pending.deletions.get(deletedId) ?? [];
+    const addressInBatch = pending.deletions.get(deletedAddress) ?? [];
+    if (byId.length + byAddress.length + idInBatch.length + addressInBatch.length === 0) {
+      return false;
+    }
+    const pubkey = textPubkey(candidate.text);
+    const isOwn = ({ seq }: Hit): boolean => {
+      const head = this.headOf(seq);
+      return head !== null && head.kind === KIND_DELETION && head.pubkey === pubkey;
+    };
+    if (idInBatch.some((deletion) => deletion.pubkey === pubkey) || byId.some(isOwn)) return true;
+    const isLater = (createdAt: number): boolean => createdAt >= candidate.created_at;
+    return (
+      addressInBatch.some((one) => one.pubkey === pubkey && isLater(one.created_at)) ||
+      byAddress.some((hit) => isLater(hit.createdAt) && isOwn(hit))
+    );
   }
 
   /** Newest wins, lowest id on ties. False when the stored version stays. */
@@ -265,8 +276,9 @@ export class EventWriter {
       return true;
     }
     for (const { seq } of hits.get(addressKey(address)) ?? []) {
-      const current = this.load(seq)?.event;
-      if (current === undefined || addressOf(current) !== address) continue;
+      const current = this.headOf(seq);
+      if (current === null || current.kind !== event.kind) continue;
+      if (current.pubkey !== event.pubkey) continue;
       if (!isNewer(event, current)) return false;
       this.removeOne(seq);
     }
@@ -276,20 +288,19 @@ export class EventWriter {
   /** NIP-09, for events that came before their deletion. Deletions are never deleted. */
   private applyDeletion(deletion: NostrEvent, pending: Pending): void {
     const { ids, addresses } = deletionTargets(deletion);
-    const keys = [...[...ids].map(idKey), ...[...addresses].map(addressKey)];
-    for (const hits of this.findKeys(keys).values()) {
-      for (const { seq, createdAt } of hits) {
-        const event = this.load(seq)?.event;
-        if (event === undefined || event.pubkey !== deletion.pubkey) continue;
-        if (ids.has(event.id) && event.kind !== KIND_DELETION) this.removeOne(seq);
-        else if (createdAt <= deletion.created_at && addresses.has(addressOf(event) ?? "")) {
-          this.removeOne(seq);
-        }
+    const targets = new Map<number, string>();
+    for (const id of ids) targets.set(idKey(id), id);
+    for (const address of addresses) targets.set(addressKey(address), address);
+    for (const [key, hits] of this.findKeys([...targets.keys()])) {
+      const target = targets.get(key) as string;
+      for (const { seq } of hits) {
+        const head = this.headOf(seq);
+        if (head !== null && isTarget(deletion, head, target)) this.removeOne(seq);
       }
     }
     for (const id of ids) {
       const entry = pending.byId.get(id);
-      if (entry !== undefined && isDeletable(deletion, parsed(entry))) pending.drop(entry);
+      if (entry !== undefined && isTarget(deletion, parsed(entry), id)) pending.drop(entry);
     }
     for (const address of addresses) {
       const entry = pending.byAddress.get(address);
@@ -297,6 +308,16 @@ export class EventWriter {
         pending.drop(entry);
       }
     }
+  }
+
+  /** What can be known of a stored event without parsing it, however long it is. */
+  private headOf(seq: number): EventHead | null {
+    const row = this.selectEventHead.values(seq)[0] as
+      [Uint8Array, number, number, Uint8Array] | undefined;
+    if (row === undefined) return null;
+    const [id, created_at, kind, start] = row;
+    const pubkey = textPubkey(payloadStart(start));
+    return { id: Buffer.from(id).toString("hex"), pubkey, created_at, kind };
   }
 
   private load(seq: number): Stored | null {
@@ -342,21 +363,17 @@ export class EventWriter {
 }
 
 /** NIP-01: the later one, and of the same second the one with the lowest id. */
-function isNewer(event: NostrEvent, current: NostrEvent): boolean {
+function isNewer(event: EventHead, current: EventHead): boolean {
   if (event.created_at !== current.created_at) return event.created_at > current.created_at;
   return event.id < current.id;
 }
 
-/** NIP-09: own events only; never another deletion. */
-function isDeletable(deletion: NostrEvent, event: NostrEvent): boolean {
-  return deletion.pubkey === event.pubkey && event.kind !== KIND_DELETION;
-}
-
-/** NIP-09: by id, or by address up to the request's time. */
-function deletesEvent(deletion: NostrEvent, event: NostrEvent, address: string | null): boolean {
-  if (deletion.kind !== KIND_DELETION || !isDeletable(deletion, event)) return false;
-  const { ids, addresses } = deletionTargets(deletion);
-  if (ids.has(event.id)) return true;
-  if (address === null || event.created_at > deletion.created_at) return false;
-  return addresses.has(address);
+/**
+ * NIP-09: own events only, never another deletion; by id, or by an address whose key has led here,
+ * up to the request's time.
+ */
+function isTarget(deletion: NostrEvent, event: EventHead, target: string): boolean {
+  if (deletion.pubkey !== event.pubkey || event.kind === KIND_DELETION) return false;
+  if (target === event.id) return true;
+  return event.created_at <= deletion.created_at && target.startsWith(`${event.kind}:`);
 }

@@ -133,7 +133,7 @@ class Watcher {
   async caughtUp(): Promise<void> {
     await Promise.all(this.answers);
     for (const subscription of this.open.values()) {
-      if (subscription.isCaughtUp === "perhaps") this.open.delete(subscription.id);
+      if (subscription.isCaughtUp === "perhaps") this.unsubscribe(subscription);
       if (subscription.isCaughtUp !== false) continue;
       await this.frame(`["EOSE","${subscription.id}"`);
     }
