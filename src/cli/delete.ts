@@ -5,7 +5,13 @@ import { setting } from "../config/current.ts";
 import type { Filter } from "../protocol/filter.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
 import { EventReader } from "../store/read.ts";
-import { closeForWriting, openForWriting, requireDatabase, storeOptions } from "../store/schema.ts";
+import {
+  closeForWriting,
+  openForReading,
+  openForWriting,
+  requireDatabase,
+  storeOptions,
+} from "../store/schema.ts";
 import { EventWriter } from "../store/write.ts";
 import { type Command, configure, EXIT_OK, parseAge, parseFlags, UsageError } from "./command.ts";
 import { parseFilterArgument } from "./filter-argument.ts";
@@ -27,24 +33,38 @@ function run(args: readonly string[]): number {
   if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}`);
   const filters = chooseFilters(values.get("--age"), values.get("--filter"));
   requireDatabase(setting("data_dir"));
+  const count = flags.has("--dry-run") ? countMatches(filters) : removeMatches(filters);
+  process.stdout.write(`${flags.has("--dry-run") ? "would delete" : "deleted"} ${count} events\n`);
+  return EXIT_OK;
+}
+
+function countMatches(filters: Filter[]): number {
+  const db = openForReading(storeOptions());
+  try {
+    let count = 0;
+    for (const _ of openScan(new EventReader(db), filters)) count += 1;
+    return count;
+  } finally {
+    db.close();
+  }
+}
+
+function removeMatches(filters: Filter[]): number {
   const db = openForWriting(storeOptions());
   try {
     const writer = new EventWriter(db);
-    const isDryRun = flags.has("--dry-run");
     let count = 0;
     let seqs: number[] = [];
     for (const { seq } of openScan(new EventReader(db), filters)) {
       seqs.push(seq);
       if (seqs.length < BATCH) continue;
-      count += isDryRun ? seqs.length : writer.remove(seqs).length;
+      count += writer.remove(seqs).length;
       seqs = [];
     }
-    count += isDryRun ? seqs.length : writer.remove(seqs).length;
-    process.stdout.write(`${isDryRun ? "would delete" : "deleted"} ${count} events\n`);
+    return count + writer.remove(seqs).length;
   } finally {
     closeForWriting(db);
   }
-  return EXIT_OK;
 }
 
 function chooseFilters(age: string | undefined, filter: string | undefined): Filter[] {

@@ -22,7 +22,8 @@ function run(args: readonly string[]): number {
   const { rest } = configure(args);
   const { positionals } = parseFlags(rest, [], []);
   if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}`);
-  const { backend } = openSignatureBackend();
+  const { backend, warning } = openSignatureBackend();
+  if (warning !== null) process.stderr.write(`${warning}\n`);
   const checks = Math.round(measureChecksPerSecond(backend, MEASURE_MS));
   const lines = [
     ["nandu", COMMIT === null ? VERSION : `${VERSION} (${COMMIT})`],

@@ -6,6 +6,7 @@
 import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";
 import { WebsocketThread } from "../workers/websocket.ts";
@@ -37,24 +38,26 @@ async function run(args: readonly string[]): Promise<number> {
   const { backend, warning } = openSignatureBackend();
   if (warning === null) log("info", "crypto", `signatures: ${backend.name} (${backend.detail})`);
   else log("warn", "crypto", warning);
-  warnIfShared();
+  const isShared = isPortShared();
+  closeForWriting(openForWriting(storeOptions())); // if it can't be opened, a line says why
   const pool = await startPool(config.settings);
   const websocket = new WebsocketThread(pool);
+  if (isShared) log("warn", "relay", `${websocket.url} is in use already: this process shares it`);
   const exitCode = serveUntilSignal(websocket); // who reads the next line may send a signal at once
   log("info", "relay", `listening on ${websocket.url}, database in ${setting("data_dir")}`);
   return exitCode;
 }
 
 /** The port is shared on purpose (SO_REUSEPORT), so nobody else would say so. */
-function warnIfShared(): void {
+function isPortShared(): boolean {
   const [hostname, port] = [setting("relay.host"), setting("relay.port")];
-  if (port === 0) return;
+  if (port === 0) return false;
   try {
     Bun.listen({ hostname, port, socket: { data() {} } }).stop(true); // fails where it is shared
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EADDRINUSE")) return;
-    log("warn", "relay", `port ${port} is in use already: this process shares it`);
+    return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
   }
+  return false;
 }
 
 function serveUntilSignal(websocket: WebsocketThread): Promise<number> {

@@ -11,7 +11,15 @@ import type { Written, WrittenValues } from "./written.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Variables that are not options: what names the file, and what belongs to other tools. */
-const FOREIGN_VARIABLES = /^NANDU_(CONFIG$|TEST_|BENCH|EXECUTABLE|LIBSECP256K1)/;
+const FOREIGN_VARIABLES = /^NANDU_(CONFIG$|TEST_|BENCH$|EXECUTABLE$|LIBSECP256K1$)/;
+/** Kubernetes puts these into every container beside a service called nandu. */
+const SERVICE_VARIABLES = /^NANDU_(SERVICE_|PORT_[0-9])/;
+const SERVICE_URL = /^(tcp|udp|sctp):\/\//;
+
+function isForeign(variable: string, text: string): boolean {
+  if (FOREIGN_VARIABLES.test(variable) || SERVICE_VARIABLES.test(variable)) return true;
+  return variable === "NANDU_PORT" && SERVICE_URL.test(text);
+}
 
 export function readEnvironment(environment: Environment, options: OptionTable): WrittenValues {
   const known = new Map(
@@ -21,7 +29,7 @@ export function readEnvironment(environment: Environment, options: OptionTable):
   for (const variable of Object.keys(environment).sort()) {
     const text = environment[variable];
     if (text === undefined || !variable.startsWith("NANDU_")) continue;
-    if (FOREIGN_VARIABLES.test(variable)) continue;
+    if (isForeign(variable, text)) continue;
     const found = known.get(variable);
     if (found === undefined) {
       throw new ConfigError(`${variable}: unknown option${didYouMean(variable, known.keys())}`);

@@ -48,9 +48,12 @@ export const OPTIONS = {
     The most filters in a REQ or a COUNT.`,
   "relay.filter_values_max": integer({ default: 20_000, min: 1, max: 1_000_000 })`
     The most values in a REQ: ids, authors, kinds and tag values of all its filters together.`,
-  "relay.connection_filter_values_max": integer({ default: 100_000, min: 1, max: 10_000_000 })`
-    The most values in all open subscriptions of a connection, counted as for
-    relay.filter_values_max.`,
+  "relay.connection_filter_values_max": integer({ default: 50_000, min: 1, max: 10_000_000 })`
+    The most values in all open subscriptions of a connection. A filter counts for 20 at least, and
+    for 100 if it names no ids, authors or tags.`,
+  "relay.total_filter_values_max": integer({ default: 2_000_000, min: 1, max: 1_000_000_000 })`
+    The same over all connections; it bounds the memory of the live index, to about 1 GB by
+    default.`,
   "relay.limit_default": integer({ default: 500, min: 1, max: 100_000, unit: "events" })`
     The limit of a filter that states none. At most relay.limit_max.`,
   "relay.limit_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`

@@ -113,11 +113,22 @@ function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
-/** How many values its lists hold: what a filter costs to keep. */
+/** How many values its lists hold. */
 export function countValues(filter: Filter): number {
   let count = (filter.ids?.size ?? 0) + (filter.authors?.size ?? 0) + (filter.kinds?.size ?? 0);
   for (const condition of filter.tags) count += condition.values.size;
   return count;
+}
+
+/** Each filter costs memory, and time whenever an event is near it. */
+const FILTER_COST_MIN = 20;
+/** One that names no ids, authors or tags is looked at for every event of its kinds. */
+const BROAD_FILTER_COST_MIN = 100;
+
+/** What a filter costs to keep open, in values. */
+export function filterCost(filter: Filter): number {
+  const isBroad = filter.ids === null && filter.authors === null && filter.tags.length === 0;
+  return Math.max(countValues(filter), isBroad ? BROAD_FILTER_COST_MIN : FILTER_COST_MIN);
 }
 
 /** NIP-01's `&&` of all conditions. `limit` plays no part. */
@@ -144,7 +155,7 @@ function matchesTag({ letter, values }: TagCondition, event: NostrEvent): boolea
   return false;
 }
 
-/** Plain data, for a msgpack record between threads. */
+/** Plain data, for a record between threads. */
 export type FilterRow = readonly [
   ids: readonly string[] | null,
   authors: readonly string[] | null,

@@ -5,7 +5,7 @@
 // thread always drains.
 
 import type { Doorbell } from "./doorbell.ts";
-import type { RingProducer } from "./ring.ts";
+import { recordBytesMax, type RingProducer } from "./ring.ts";
 
 /** A wake-up may be missed only if the consumer has died; this bounds how long that goes unseen. */
 const RECHECK_MS = 100;
@@ -27,6 +27,11 @@ export class Outbox {
 
   get view(): DataView {
     return this.producer.view;
+  }
+
+  /** The longest payload that can be sent. */
+  get recordBytesMax(): number {
+    return recordBytesMax(this.producer.capacity);
   }
 
   /** Room for `bytes`, as an offset; blocks while the ring is full. Not for the main thread. */

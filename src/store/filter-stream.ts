@@ -118,7 +118,8 @@ export class FilterStream {
     // What has waited here for a slow client may have expired since it was fetched.
     while (found !== undefined && this.isExpired(found.expires)) {
       this.readyAt += 1;
-      found = this.ready[this.readyAt];
+      this.checkEnd(); // what comes next may lie beyond the limit
+      found = this.isDone ? undefined : this.ready[this.readyAt];
     }
     return found ?? null;
   }

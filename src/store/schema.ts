@@ -6,7 +6,7 @@
 //   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → kind
 //   head   one row: the last `seq` given out
 
-import { Database } from "bun:sqlite";
+import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setting } from "../config/current.ts";
@@ -45,6 +45,7 @@ const FILE_NAME = "nandu.db";
 const PAGE_BYTES = 8192;
 /** How long a writer waits for another process that writes the same database. */
 const BUSY_TIMEOUT_MS = 10_000;
+const BUSY_RETRY_MS = 5;
 
 export interface StoreOptions {
   readonly dataDir: string;
@@ -80,7 +81,7 @@ export function openForWriting(options: StoreOptions): Database {
     db.run(`PRAGMA page_size = ${PAGE_BYTES}`); // heeded only while the file is empty
     configure(db, options);
     migrate(db);
-    db.run("PRAGMA journal_mode = WAL");
+    enterWal(db);
     db.run(`PRAGMA synchronous = ${options.synchronous}`);
     db.run(`PRAGMA wal_autocheckpoint = ${options.checkpointPages}`);
     return db;
@@ -121,6 +122,26 @@ export function closeForWriting(db: Database): void {
     db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     db.close();
+  }
+}
+
+/**
+ * The busy timeout does not apply to this one: while another process makes the same file, it fails
+ * at once, and is tried again. Where WAL can't be had (some network file systems), SQLite stays in
+ * another mode without a word; readers would then block the writer.
+ */
+function enterWal(db: Database): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      const mode = db.query("PRAGMA journal_mode = WAL").values()[0]?.[0];
+      if (mode === "wal") return;
+      throw new Error(`its file system has no write-ahead log (journal mode ${mode})`);
+    } catch (error) {
+      const isBusy = error instanceof SQLiteError && error.code === "SQLITE_BUSY";
+      if (!isBusy || performance.now() > deadline) throw error;
+      Bun.sleepSync(BUSY_RETRY_MS);
+    }
   }
 }
 

@@ -5,6 +5,8 @@ import type { ServerWebSocket } from "bun";
 
 export interface SocketData {
   readonly address: string;
+  /** Whether the client can read compressed messages (RFC 7692). */
+  readonly isCompressing: boolean;
   connection: Connection | null;
 }
 

@@ -8,7 +8,7 @@ import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
-import { countValues, type Filter } from "../protocol/filter.ts";
+import { type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { classifyKind } from "../protocol/kind.ts";
 import {
@@ -24,6 +24,7 @@ import type { RingConsumer } from "../ring/ring.ts";
 import { makeCandidate } from "../store/candidate.ts";
 import {
   type Done,
+  encodeQuery,
   MAIL,
   NO_SLOT,
   readClientText,
@@ -38,7 +39,7 @@ import {
   sendStopped,
   type SubscriptionRef,
 } from "./mail.ts";
-import { sendEvent } from "./mail-event.ts";
+import { sendEvent, trySendEvent } from "./mail-event.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -58,6 +59,7 @@ interface Connection {
 }
 
 const IDLE_SLEEP_MS = 1000;
+const TOO_LONG: Reason = "invalid: the filters are too long";
 
 export class Ingester implements Role {
   isStopped = false;
@@ -68,6 +70,9 @@ export class Ingester implements Role {
   private readonly recentIds: RecentIds;
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly connections = new Map<number, Connection>();
+  /** This ingester's share of `relay.total_filter_values_max`, and how much of it is in use. */
+  private readonly valuesMax: number;
+  private values = 0;
   private gen = 0;
   private done: { connId: number; messages: number; bytes: number } | null = null;
 
@@ -78,6 +83,7 @@ export class Ingester implements Role {
     this.readers = station.readers.map((end) => openOutbox(end, bell));
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
+    this.valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -124,8 +130,8 @@ export class Ingester implements Role {
         this.onReq(connId, message.subscriptionId, message.filters);
         break;
       case "COUNT":
-        this.onCount(connId, message.queryId, message.filters);
-        break;
+        this.onCount(connId, message.queryId, message.filters, messageBytes);
+        return;
       case "CLOSE":
         this.closeSubscription(connId, message.subscriptionId);
         break;
@@ -158,10 +164,12 @@ export class Ingester implements Role {
     const { id, kind } = admitted.event;
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
     if (classifyKind(kind) !== "ephemeral") {
-      sendEvent(this.writer, candidate, 0, connId, messageBytes);
+      sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
     }
-    for (const monitor of this.monitors) sendEvent(monitor, candidate, 0, connId, messageBytes);
+    const isSent = this.monitors.map((monitor) => trySendEvent(monitor, candidate, 0, 0, 0));
+    // Nothing keeps an ephemeral event until there is room, and waiting would keep all others.
+    if (isSent.includes(false)) return "rate-limited: too busy for ephemeral events, try again";
     this.answer(connId, encodeOk(id, true, ""), messageBytes);
     return null;
   }
@@ -172,40 +180,47 @@ export class Ingester implements Role {
     const connection = this.connections.get(connId) ?? this.openConnection(connId);
     const old = connection.subscriptions.get(id);
     let values = 0;
-    for (const filter of filters) values += countValues(filter);
-    const reason = checkRoom(connection, old, values);
-    if (reason !== null) {
+    for (const filter of filters) values += filterCost(filter);
+    const reader = this.readerOf(connId);
+    const body = encodeQuery(reader, id, filters);
+    const reason = body === null ? TOO_LONG : this.checkRoom(connection, old, values);
+    if (body === null || reason !== null) {
       this.closeSubscription(connId, id);
-      this.reply(connId, encodeClosed(id, reason));
+      this.reply(connId, encodeClosed(id, reason ?? TOO_LONG));
       return;
     }
     const slot = old?.slot ?? connection.freeSlots.pop() ?? connection.slotCount++;
     const ref = this.nextRef(connId, slot);
     connection.subscriptions.set(id, { slot, gen: ref.gen, values });
-    connection.values += values - (old?.values ?? 0);
+    this.addValues(connection, values - (old?.values ?? 0));
     sendGate(this.websocket, ref);
-    sendQuery(this.readerOf(connId), {
-      ...ref,
-      isCount: false,
-      isReplacement: old !== undefined,
-      id,
-      filters,
-    });
+    const isReplacement = old !== undefined;
+    const takenAtMs = Date.now();
+    sendQuery(reader, { ...ref, isCount: false, isReplacement, messageBytes: 0, takenAtMs }, body);
   }
 
-  private onCount(connId: number, id: string, filters: readonly Filter[]): void {
-    if (setting("relay.count_max") === 0) {
-      this.reply(connId, encodeClosed(id, "unsupported: this relay does not count (NIP-45)"));
+  /** A COUNT is under way until the reader answers it, so that a client can't pile them up. */
+  private onCount(
+    connId: number,
+    id: string,
+    filters: readonly Filter[],
+    messageBytes: number,
+  ): void {
+    const reader = this.readerOf(connId);
+    const isOn = setting("relay.count_max") > 0;
+    const body = isOn ? encodeQuery(reader, id, filters) : null;
+    if (body === null) {
+      const reason = isOn ? TOO_LONG : "unsupported: this relay does not count (NIP-45)";
+      this.answer(connId, encodeClosed(id, reason), messageBytes);
       return;
     }
     const ref = { connId, slot: NO_SLOT, gen: 0 };
-    sendQuery(this.readerOf(connId), {
-      ...ref,
-      isCount: true,
-      isReplacement: false,
-      id,
-      filters,
-    });
+    const takenAtMs = Date.now();
+    sendQuery(
+      reader,
+      { ...ref, isCount: true, isReplacement: false, messageBytes, takenAtMs },
+      body,
+    );
   }
 
   private closeSubscription(connId: number, id: string): void {
@@ -231,11 +246,36 @@ export class Ingester implements Role {
   private forget(connection: Connection, id: string, old: Subscription): void {
     connection.subscriptions.delete(id);
     connection.freeSlots.push(old.slot);
-    connection.values -= old.values;
+    this.addValues(connection, -old.values);
+  }
+
+  private addValues(connection: Connection, values: number): void {
+    connection.values += values;
+    this.values += values;
+  }
+
+  private checkRoom(
+    connection: Connection,
+    old: Subscription | undefined,
+    values: number,
+  ): Reason | null {
+    const subscriptionsMax = setting("relay.subscriptions_max");
+    if (old === undefined && connection.subscriptions.size >= subscriptionsMax) {
+      return `rate-limited: more than ${subscriptionsMax} subscriptions on this connection`;
+    }
+    const more = values - (old?.values ?? 0);
+    const valuesMax = setting("relay.connection_filter_values_max");
+    if (connection.values + more > valuesMax) {
+      return `rate-limited: more than ${valuesMax} filter values on this connection`;
+    }
+    return this.values + more > this.valuesMax
+      ? "rate-limited: the relay has too many subscriptions open"
+      : null;
   }
 
   private onClientGone(connId: number): void {
     sendGone(this.readerOf(connId), connId); // COUNTs leave no entry here
+    this.values -= this.connections.get(connId)?.values ?? 0;
     this.connections.delete(connId);
   }
 
@@ -281,22 +321,6 @@ export class Ingester implements Role {
     if (this.done !== null) sendDone(this.websocket, this.done);
     this.done = null;
   }
-}
-
-function checkRoom(
-  connection: Connection,
-  old: Subscription | undefined,
-  values: number,
-): Reason | null {
-  const subscriptionsMax = setting("relay.subscriptions_max");
-  if (old === undefined && connection.subscriptions.size >= subscriptionsMax) {
-    return `rate-limited: more than ${subscriptionsMax} subscriptions on this connection`;
-  }
-  const valuesMax = setting("relay.connection_filter_values_max");
-  if (connection.values - (old?.values ?? 0) + values > valuesMax) {
-    return `rate-limited: more than ${valuesMax} filter values on this connection`;
-  }
-  return null;
 }
 
 function messageLimits(): MessageLimits {

@@ -25,16 +25,39 @@ export function eventMailBytes(candidate: Candidate): number {
   return EVENT_HEADER_BYTES + 8 * candidate.keys.terms.length + candidate.payload.length;
 }
 
+/** Blocks while the ring is full. */
 export function sendEvent(
   out: Outbox,
+  candidate: Candidate,
+  connId: number,
+  messageBytes: number,
+): void {
+  const at = out.reserve(eventMailBytes(candidate));
+  writeEvent(out, at, candidate, 0, connId, messageBytes);
+}
+
+/** False when the ring is full. */
+export function trySendEvent(
+  out: Outbox,
+  candidate: Candidate,
+  seq: number,
+  connId: number,
+  messageBytes: number,
+): boolean {
+  const at = out.tryReserve(eventMailBytes(candidate));
+  if (at >= 0) writeEvent(out, at, candidate, seq, connId, messageBytes);
+  return at >= 0;
+}
+
+function writeEvent(
+  out: Outbox,
+  at: number,
   candidate: Candidate,
   seq: number,
   connId: number,
   messageBytes: number,
 ): void {
   const { keys, payload } = candidate;
-  const bytes = eventMailBytes(candidate);
-  const at = out.reserve(bytes);
   const { view } = out;
   view.setFloat64(at, seq, true);
   view.setFloat64(at + 8, candidate.created_at, true);
@@ -53,7 +76,7 @@ export function sendEvent(
     termAt += 8;
   }
   out.bytes.set(payload, termAt);
-  out.commit(MAIL.event, bytes);
+  out.commit(MAIL.event, eventMailBytes(candidate));
 }
 
 /** The payload stays in the ring: whoever keeps it beyond the batch copies it. */

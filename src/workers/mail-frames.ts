@@ -108,6 +108,7 @@ export function eachFrame(ring: RingConsumer, visit: (text: string, bytes: numbe
 // fanout: u32 count | u32 text bytes | count × (ref (16) | u32 prefix bytes | u32 0)
 //         | prefixes | text
 
+export const FANOUT_HEADER_BYTES = 8;
 const RECIPIENT_BYTES = REF_BYTES + 8;
 
 export interface Recipient extends SubscriptionRef {
@@ -126,11 +127,11 @@ export function sendFanout(
   listBytes: number,
   text: Buffer,
 ): void {
-  const total = 8 + listBytes + text.length;
+  const total = FANOUT_HEADER_BYTES + listBytes + text.length;
   const start = out.reserve(total);
   out.view.setUint32(start, recipients.length, true);
   out.view.setUint32(start + 4, text.length, true);
-  let at = start + 8;
+  let at = start + FANOUT_HEADER_BYTES;
   let prefixAt = at + recipients.length * RECIPIENT_BYTES;
   for (const recipient of recipients) {
     writeRef(out, at, recipient);
@@ -153,7 +154,7 @@ export function eachRecipient(
   const textBytes = view.getUint32(ring.offset + 4, true);
   const end = ring.offset + ring.length;
   const tail = `${bytes.toString("utf8", end - textBytes, end)}]`;
-  let at = ring.offset + 8;
+  let at = ring.offset + FANOUT_HEADER_BYTES;
   let prefixAt = at + count * RECIPIENT_BYTES;
   let lastPrefix = "";
   let lastFrame = "";

@@ -187,25 +187,47 @@ export function readCredit(ring: RingConsumer): { connId: number; bytes: number 
   };
 }
 
-// query: ref (16) | u32 1 for COUNT | u32 1 for a REQ that replaces another | JSON [id, filters]
-// subscribe: ref (16) | f64 last seq seen | JSON [id, filters, hint]
+// query: ref (16) | u32 flags | u32 message bytes | f64 taken at, ms | JSON [id, filters]
+// subscribe: ref (16) | f64 last seq seen | f64 taken at, ms | JSON [id, filters, hint]
+
+const QUERY_HEADER_BYTES = 32;
+const IS_COUNT = 1;
+const IS_REPLACEMENT = 2;
+/** What a subscribe's JSON has more than its query's: the hint. */
+const HINT_BYTES = 16;
 
 export interface QueryMail extends SubscriptionRef {
   readonly isCount: boolean;
   /** The slot had a subscription of that id, which ends with this. */
   readonly isReplacement: boolean;
+  /** The length of the client's message when its end is for the reader to report, else 0. */
+  readonly messageBytes: number;
+  /** When the ingester took it: ephemeral events since then are the subscription's. */
+  readonly takenAtMs: number;
   readonly id: string;
   readonly filters: readonly Filter[];
 }
 
-export function sendQuery(out: Outbox, query: QueryMail): void {
-  const body = Buffer.from(JSON.stringify([query.id, query.filters.map(encodeFilter)]));
-  const at = out.reserve(24 + body.length);
+/** A query's id and filters as they travel; null when they are too long for the rings. */
+export function encodeQuery(out: Outbox, id: string, filters: readonly Filter[]): Buffer | null {
+  const body = Buffer.from(JSON.stringify([id, filters.map(encodeFilter)]));
+  const fits = QUERY_HEADER_BYTES + body.length + HINT_BYTES <= out.recordBytesMax;
+  return fits ? body : null;
+}
+
+export function sendQuery(
+  out: Outbox,
+  query: Omit<QueryMail, "id" | "filters">,
+  body: Buffer,
+): void {
+  const at = out.reserve(QUERY_HEADER_BYTES + body.length);
   writeRef(out, at, query);
-  out.view.setUint32(at + 16, query.isCount ? 1 : 0, true);
-  out.view.setUint32(at + 20, query.isReplacement ? 1 : 0, true);
-  out.bytes.set(body, at + 24);
-  out.commit(MAIL.query, 24 + body.length);
+  const flags = (query.isCount ? IS_COUNT : 0) | (query.isReplacement ? IS_REPLACEMENT : 0);
+  out.view.setUint32(at + 16, flags, true);
+  out.view.setUint32(at + 20, query.messageBytes, true);
+  out.view.setFloat64(at + 24, query.takenAtMs, true);
+  out.bytes.set(body, at + QUERY_HEADER_BYTES);
+  out.commit(MAIL.query, QUERY_HEADER_BYTES + body.length);
 }
 
 /** JSON, because msgpack takes as long for these and ten times as long for long lists. */
@@ -214,10 +236,18 @@ function parseFrom(ring: RingConsumer, start: number): unknown {
 }
 
 export function readQuery(ring: RingConsumer): QueryMail {
-  const [id, rows] = parseFrom(ring, ring.offset + 24) as [string, FilterRow[]];
-  const isCount = ring.view.getUint32(ring.offset + 16, true) === 1;
-  const isReplacement = ring.view.getUint32(ring.offset + 20, true) === 1;
-  return { ...readRef(ring), isCount, isReplacement, id, filters: rows.map(decodeFilter) };
+  const { view, offset } = ring;
+  const [id, rows] = parseFrom(ring, offset + QUERY_HEADER_BYTES) as [string, FilterRow[]];
+  const flags = view.getUint32(offset + 16, true);
+  return {
+    ...readRef(ring),
+    isCount: (flags & IS_COUNT) !== 0,
+    isReplacement: (flags & IS_REPLACEMENT) !== 0,
+    messageBytes: view.getUint32(offset + 20, true),
+    takenAtMs: view.getFloat64(offset + 24, true),
+    id,
+    filters: rows.map(decodeFilter),
+  };
 }
 
 /** A subscription whose stored part is done: EOSE is the monitor's to send, then live events. */
@@ -227,21 +257,24 @@ export interface SubscribeMail extends SubscriptionRef {
   readonly hint: EoseHint;
   /** Events up to this one were the reader's. */
   readonly headSeq: number;
+  readonly takenAtMs: number;
 }
 
 export function sendSubscribe(out: Outbox, mail: SubscribeMail): void {
   const parts = [mail.id, mail.filters.map(encodeFilter), mail.hint];
   const body = Buffer.from(JSON.stringify(parts));
-  const at = out.reserve(24 + body.length);
+  const at = out.reserve(QUERY_HEADER_BYTES + body.length);
   writeRef(out, at, mail);
   out.view.setFloat64(at + 16, mail.headSeq, true);
-  out.bytes.set(body, at + 24);
-  out.commit(MAIL.subscribe, 24 + body.length);
+  out.view.setFloat64(at + 24, mail.takenAtMs, true);
+  out.bytes.set(body, at + QUERY_HEADER_BYTES);
+  out.commit(MAIL.subscribe, QUERY_HEADER_BYTES + body.length);
 }
 
 export function readSubscribe(ring: RingConsumer): SubscribeMail {
-  const start = ring.offset + 24;
+  const start = ring.offset + QUERY_HEADER_BYTES;
   const [id, rows, hint] = parseFrom(ring, start) as [string, FilterRow[], EoseHint];
   const headSeq = ring.view.getFloat64(ring.offset + 16, true);
-  return { ...readRef(ring), id, filters: rows.map(decodeFilter), hint, headSeq };
+  const takenAtMs = ring.view.getFloat64(ring.offset + 24, true);
+  return { ...readRef(ring), id, filters: rows.map(decodeFilter), hint, headSeq, takenAtMs };
 }

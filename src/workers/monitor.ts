@@ -11,7 +11,7 @@ import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
 import { encodeEose, encodeEventPrefix } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
-import { recordBytesMax, type RingConsumer } from "../ring/ring.ts";
+import type { RingConsumer } from "../ring/ring.ts";
 import { decodeText } from "../store/candidate.ts";
 import { monitorKeys } from "../store/plan.ts";
 import { EventReader } from "../store/read.ts";
@@ -26,7 +26,15 @@ import {
   type SubscriptionRef,
 } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
-import { FRAMES, type Recipient, recipientBytes, sendFanout, sendFrame } from "./mail-frames.ts";
+import {
+  FANOUT_HEADER_BYTES,
+  FRAMES,
+  type Recipient,
+  recipientBytes,
+  sendFanout,
+  sendFrame,
+} from "./mail-frames.ts";
+import { RecentEphemerals } from "./recent-ephemerals.ts";
 import { RecentEvents } from "./recent-events.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
@@ -35,6 +43,8 @@ const IDLE_SLEEP_MS = 1000;
 const EPHEMERAL_IDS_MAX = 4096;
 /** Recipients of one fanout record take at most this much of it, whatever the event's size. */
 const RECIPIENTS_BYTES_MAX = 65536;
+/** The longest recipient: a subscription id of 64 escaped characters. */
+const RECIPIENTS_BYTES_MIN = 1024;
 
 interface Subscription extends Recipient {
   readonly filters: readonly Filter[];
@@ -53,10 +63,12 @@ export class Monitor implements Role {
   private readonly websocket: Outbox;
   private readonly db: Database;
   private readonly store: EventReader;
-  private readonly index = new Map<number, Set<Entry>>();
+  /** Most keys have one entry, and a set of its own would be most of its memory. */
+  private readonly index = new Map<number, Entry | Set<Entry>>();
   /** By connection, then slot. */
   private readonly clients = new Map<number, Map<number, Entry[]>>();
   private readonly recent = new RecentEvents();
+  private readonly recentEphemerals = new RecentEphemerals();
   private readonly ephemeralIds = new Set<string>();
   private upstreamRunning: number;
   /** The last event handled. What the writer sends is all that came after this thread's start. */
@@ -106,6 +118,7 @@ export class Monitor implements Role {
   private onEvent(mail: EventMail): void {
     if (mail.seq === 0) {
       if (this.isRepeated(mail.id)) return;
+      this.recentEphemerals.add(mail.text);
     } else {
       this.lastSeq = Math.max(this.lastSeq, mail.seq);
       this.recent.add(mail.seq, mail.expires, mail.text);
@@ -124,7 +137,7 @@ export class Monitor implements Role {
       const entries = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
       if (entries === undefined) continue;
       event ??= decodeText(mail.text);
-      for (const { subscription, filter } of entries) {
+      for (const { subscription, filter } of entries instanceof Set ? entries : [entries]) {
         if (subscription.mark === this.marks) continue;
         if (mail.seq !== 0 && mail.seq <= subscription.headSeq) continue;
         if (!matchesFilter(filter, event)) continue;
@@ -136,7 +149,8 @@ export class Monitor implements Role {
   }
 
   private send(recipients: readonly Subscription[], text: Buffer): void {
-    const room = recordBytesMax(this.websocket.producer.capacity) - 8 - text.length;
+    const room = this.websocket.recordBytesMax - FANOUT_HEADER_BYTES - text.length;
+    if (room < RECIPIENTS_BYTES_MIN) return; // stored by a process with larger limits
     const listBytesMax = Math.min(room, RECIPIENTS_BYTES_MAX);
     let piece: Subscription[] = [];
     let pieceBytes = 0;
@@ -159,12 +173,16 @@ export class Monitor implements Role {
     const subscription = { connId, slot, gen, prefix, filters, headSeq, mark: 0 };
     sendFrame(this.websocket, mail, FRAMES.live, encodeEose(mail.id, mail.hint), 0);
     this.replay(subscription);
+    for (const text of this.recentEphemerals.since(mail.takenAtMs)) {
+      if (matchesAny(filters, decodeText(text))) this.send([subscription], text);
+    }
     const entries = filters.map((filter) => ({ subscription, filter }));
     for (const entry of entries) {
       for (const key of monitorKeys(entry.filter)) {
         const found = this.index.get(key);
-        if (found === undefined) this.index.set(key, new Set([entry]));
-        else found.add(entry);
+        if (found === undefined) this.index.set(key, entry);
+        else if (found instanceof Set) found.add(entry);
+        else if (found !== entry) this.index.set(key, new Set([found, entry]));
       }
     }
     const slots = this.clients.get(connId);
@@ -204,8 +222,8 @@ export class Monitor implements Role {
     for (const entry of entries) {
       for (const key of monitorKeys(entry.filter)) {
         const found = this.index.get(key);
-        found?.delete(entry);
-        if (found?.size === 0) this.index.delete(key);
+        if (found instanceof Set) found.delete(entry);
+        if (found === entry || (found instanceof Set && found.size === 0)) this.index.delete(key);
       }
     }
   }

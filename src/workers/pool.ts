@@ -149,6 +149,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
       return {
         role,
         index,
+        roleCount: wired.bell[role].length,
         settings,
         bell: bell.shared,
         recentIds,

@@ -31,18 +31,17 @@ import {
   sendSubscribe,
   type SubscriptionRef,
 } from "./mail.ts";
-import { FRAMES, sendEventFrames, sendFrame } from "./mail-frames.ts";
+import { eventFramesBytes, FRAMES, sendEventFrames, sendFrame } from "./mail-frames.ts";
+import { type Queued, QueryQueue } from "./query-queue.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 const IDLE_SLEEP_MS = 1000;
 /** Stored events are sent in pieces of at most this many bytes, or of one event. */
 const PIECE_BYTES = 65536;
-/** New queries go first, but not for ever: every so many slices one is the oldest's. */
-const OLDEST_EVERY = 8;
 /** With more commits than this since its scan began, a REQ reads them too before it goes live. */
 const LATE_COMMITS_MAX = 1000;
 
-interface Query {
+interface Query extends Queued {
   readonly mail: QueryMail;
   readonly prefix: Buffer;
   /** Opened by the query's first slice. */
@@ -66,12 +65,8 @@ export class Reader implements Role {
   private readonly db: Database;
   private readonly store: EventReader;
   private readonly clients = new Map<number, Client>();
-  /** Runnable queries; the next to run is the last. */
-  private runnable: Query[] = [];
-  /** Queries whose client has its window full. */
-  private readonly paused = new Set<Query>();
+  private readonly queue = new QueryQueue<Query>();
   private upstreamRunning: number;
-  private slices = 0;
   private texts: Buffer[] = [];
   private textBytes = 0;
 
@@ -111,15 +106,19 @@ export class Reader implements Role {
       this.isStopped = true;
       return 0;
     }
-    this.slices += 1;
-    const isOldestsTurn = this.slices % OLDEST_EVERY === 0;
-    const query = isOldestsTurn ? this.runnable.shift() : this.runnable.pop();
-    if (query === undefined) return IDLE_SLEEP_MS;
+    const query = this.queue.next();
+    if (query === null) return IDLE_SLEEP_MS;
     this.runSlice(query);
-    return this.runnable.length > 0 ? 0 : IDLE_SLEEP_MS;
+    return this.queue.isEmpty ? IDLE_SLEEP_MS : 0;
   }
 
+  /** Queries under way are answered, though not with what they asked for. */
   stop(): void {
+    for (const client of this.clients.values()) {
+      for (const { mail } of client.queries) {
+        this.sendClosed(mail, encodeClosed(mail.id, "error: the relay stops"));
+      }
+    }
     for (const monitor of this.monitors) sendStop(monitor);
     this.db.close();
     sendStopped(this.websocket);
@@ -134,9 +133,9 @@ export class Reader implements Role {
       return;
     }
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
-    const query: Query = { mail, prefix, scan: null, count: 0, lateSeq: null };
+    const query = { mail, prefix, scan: null, count: 0, lateSeq: null, isDropped: false };
     client.queries.add(query);
-    this.runnable.push(query);
+    this.queue.add(query);
   }
 
   private onClose(ref: SubscriptionRef): void {
@@ -158,7 +157,7 @@ export class Reader implements Role {
     if (client === undefined) return;
     client.bytesUnderWay -= bytes;
     if (!this.hasWindow(client)) return;
-    for (const query of client.queries) if (this.paused.delete(query)) this.runnable.unshift(query);
+    for (const query of client.queries) this.queue.resume(query);
     this.forgetIdle(client);
   }
 
@@ -177,8 +176,8 @@ export class Reader implements Role {
         return;
       }
       query.scan?.rest();
-      if (this.hasWindow(client)) this.runnable.unshift(query);
-      else this.paused.add(query);
+      if (this.hasWindow(client)) this.queue.again(query);
+      else this.queue.pause(query);
     } catch (error) {
       log("error", "reader", `query of connection ${client.connId}: ${describeError(error)}`);
       this.texts = [];
@@ -210,6 +209,7 @@ export class Reader implements Role {
       query.count += 1;
       return;
     }
+    if (eventFramesBytes(query.prefix, [text]) > this.websocket.recordBytesMax) return;
     const bytes = text.length + query.prefix.length + 1;
     if (this.textBytes + bytes > PIECE_BYTES) this.flush(query, client);
     this.texts.push(text);
@@ -251,12 +251,12 @@ export class Reader implements Role {
     if (mail.isCount) {
       const countMax = setting("relay.count_max");
       const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
-      sendFrame(this.websocket, mail, FRAMES.reply, frame, 0);
+      sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
-      const { connId, slot, gen, id, filters } = mail;
+      const { connId, slot, gen, id, filters, takenAtMs } = mail;
       const hint = query.scan?.hint() ?? null;
       const headSeq = query.lateSeq as number;
-      const subscription = { connId, slot, gen, id, filters, hint, headSeq };
+      const subscription = { connId, slot, gen, id, filters, hint, headSeq, takenAtMs };
       sendSubscribe(this.monitorOf(connId), subscription);
     }
     this.forgetIdle(client);
@@ -264,13 +264,11 @@ export class Reader implements Role {
 
   private drop(query: Query): void {
     this.clients.get(query.mail.connId)?.queries.delete(query);
-    if (this.paused.delete(query)) return;
-    const at = this.runnable.indexOf(query);
-    if (at >= 0) this.runnable.splice(at, 1);
+    this.queue.drop(query);
   }
 
-  private sendClosed(ref: SubscriptionRef, frame: string): void {
-    sendFrame(this.websocket, ref, FRAMES.closed, frame, 0);
+  private sendClosed(mail: QueryMail, frame: string): void {
+    sendFrame(this.websocket, mail, FRAMES.closed, frame, mail.messageBytes);
   }
 
   private hasWindow(client: Client, moreBytes = 0): boolean {

@@ -72,8 +72,8 @@ export class Sender {
 
   private sendOne(connection: Connection, text: string, bytes: number): void {
     if (connection.isClosed) return;
-    const compress =
-      bytes >= setting("relay.compression_bytes_min") && setting("relay.compression") !== "off";
+    const { isCompressing } = connection.socket.data;
+    const compress = isCompressing && bytes >= setting("relay.compression_bytes_min");
     const status = connection.socket.sendText(text, compress);
     connection.sent.messages += 1;
     connection.sent.bytes += bytes;
@@ -82,7 +82,7 @@ export class Sender {
     const bytesMax = setting("relay.outbound_bytes_max");
     if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
       connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;
-      // No close frame: it would wait behind all that isn't read, and the socket and memory with it.
+      // No close frame: it would wait behind all that isn't read, and keep the memory with it.
       connection.socket.terminate();
     }
   }

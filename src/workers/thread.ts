@@ -20,6 +20,8 @@ export interface Station {
   readonly role: RoleName;
   /** Which of the threads of that role. */
   readonly index: number;
+  /** How many threads of that role there are. */
+  readonly roleCount: number;
   readonly settings: Settings;
   readonly bell: SharedArrayBuffer;
   readonly recentIds: SharedArrayBuffer;

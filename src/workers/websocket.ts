@@ -16,6 +16,7 @@ import { Connection, type Socket, type SocketData } from "./connection.ts";
 import { MAIL, NO_SLOT, readDone, readRef } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
 import { IngesterFeed } from "./ingester-feed.ts";
+import { connectionsPossible } from "./open-files.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 import { Sender } from "./sender.ts";
 
@@ -32,6 +33,7 @@ export class WebsocketThread {
   private readonly networks: Networks;
   private readonly server: Server<SocketData>;
   private readonly sender: Sender;
+  private readonly connectionsMax: number;
   private lastId = 0;
   private stoppedCount = 0;
   private isListening = true;
@@ -42,6 +44,7 @@ export class WebsocketThread {
     this.pool = pool;
     this.feeds = pool.ingesters.map((outbox) => new IngesterFeed(outbox));
     this.sender = new Sender(pool.readers);
+    this.connectionsMax = connectionsMax();
     this.networks = compileNetworks(setting("relay.trusted_proxies"));
     this.server = this.listen();
     this.run().catch((error) => {
@@ -52,7 +55,7 @@ export class WebsocketThread {
 
   /** Where it listens, as clients write it. */
   get url(): string {
-    const host = setting("relay.host");
+    const host = listenHost();
     const shown = host.includes(":") ? `[${host}]` : host;
     return `ws://${shown}:${this.server.port}`;
   }
@@ -95,7 +98,7 @@ export class WebsocketThread {
   }
 
   private listen(): Server<SocketData> {
-    const [hostname, port] = [setting("relay.host"), setting("relay.port")];
+    const [hostname, port] = [listenHost(), setting("relay.port")];
     try {
       return this.serve(hostname, port);
     } catch (cause) {
@@ -131,7 +134,7 @@ export class WebsocketThread {
   private onRequest(request: Request, server: Server<SocketData>): Response | undefined {
     const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
     if (!isUpgrade || !isRelayPath(request.url)) return respond(request, current.settings);
-    if (this.connections.size >= setting("relay.connections_max")) {
+    if (this.connections.size >= this.connectionsMax) {
       return new Response("too many connections, please try again later\n", { status: 503 });
     }
     const headerName = setting("relay.real_ip_header");
@@ -141,7 +144,11 @@ export class WebsocketThread {
       headerValue: headerName === "" ? null : request.headers.get(headerName),
       trusted: this.networks,
     });
-    if (server.upgrade(request, { data: { address, connection: null } })) return undefined;
+    const extensions = request.headers.get("sec-websocket-extensions") ?? "";
+    const isOn = setting("relay.compression") !== "off";
+    const isCompressing = isOn && extensions.includes("permessage-deflate");
+    const data = { address, isCompressing, connection: null };
+    if (server.upgrade(request, { data })) return undefined;
     return new Response("this is no WebSocket handshake\n", { status: 400 });
   }
 
@@ -338,4 +345,19 @@ export class WebsocketThread {
       }
     }
   }
+}
+
+/** An IPv6 address may be given as in a URL, in brackets. */
+function listenHost(): string {
+  return setting("relay.host").replace(/^\[(.*)\]$/, "$1");
+}
+
+/** Accepting a connection that there is no file for would fail over and over. */
+function connectionsMax(): number {
+  const wanted = setting("relay.connections_max");
+  const possible = connectionsPossible();
+  if (possible === null || possible >= wanted) return wanted;
+  const why = `the limit of open files leaves room for ${possible} connections`;
+  log("warn", "websocket", `${why}, fewer than relay.connections_max (ulimit -n)`);
+  return possible;
 }

@@ -13,26 +13,26 @@ import { encodeOk } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
-import { candidateOf, decodeText } from "../store/candidate.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { EventReader } from "../store/read.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
-import { type EventMail, readEvent, sendEvent } from "./mail-event.ts";
+import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
+import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 /** Another process's events reach subscribers this much later at most. */
 const FOREIGN_POLL_MS = 50;
-/** Expired events removed in one transaction, and foreign events read in one piece. */
+/** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
-const FOREIGN_BATCH = 500;
 
 export class Writer implements Role {
   isStopped = false;
   private readonly websocket: Outbox;
   private readonly monitors: readonly Outbox[];
+  private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly db: Database;
   private readonly store: EventWriter;
@@ -40,7 +40,7 @@ export class Writer implements Role {
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
   private batch: EventMail[] = [];
-  /** Everything up to this `seq` has been sent to the monitors. */
+  /** The last commit known of, by whomever. */
   private lastSeq: number;
   private dataVersion: number;
   private nextPollAt = 0;
@@ -57,6 +57,7 @@ export class Writer implements Role {
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
     this.lastSeq = this.store.head();
+    this.feeds = this.monitors.map((outbox) => new MonitorFeed(outbox, this.lastSeq));
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -79,8 +80,9 @@ export class Writer implements Role {
     }
     this.batch = [];
     this.cron();
-    this.isStopped = this.upstreamRunning === 0;
-    return FOREIGN_POLL_MS;
+    const isUnfinished = this.catchUp();
+    this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
+    return isUnfinished ? 0 : FOREIGN_POLL_MS;
   }
 
   stop(): void {
@@ -109,7 +111,7 @@ export class Writer implements Role {
     }
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
-    if (headBefore > this.lastSeq) this.sendForeign(headBefore);
+    if (headBefore > this.lastSeq) this.recentIds.clear(); // others write, and may have deleted
     for (let i = 0; i < batch.length; i++) {
       const mail = batch[i] as EventMail;
       const verdict = verdicts[i] as Verdict;
@@ -122,7 +124,8 @@ export class Writer implements Role {
     }
     for (let i = 0; i < batch.length; i++) {
       const seq = verdicts[i]?.seq ?? 0;
-      if (seq > 0) this.broadcast(batch[i] as EventMail, seq);
+      if (seq === 0) continue;
+      for (const feed of this.feeds) feed.offer(batch[i] as EventMail, seq);
     }
     this.lastSeq = headAfter;
   }
@@ -135,10 +138,6 @@ export class Writer implements Role {
   private answer(mail: EventMail, frame: string): void {
     const ref = { connId: mail.connId, slot: NO_SLOT, gen: 0 };
     sendFrame(this.websocket, ref, FRAMES.reply, frame, mail.messageBytes);
-  }
-
-  private broadcast(mail: EventMail, seq: number): void {
-    for (const monitor of this.monitors) sendEvent(monitor, mail, seq, 0, 0);
   }
 
   private cron(): void {
@@ -157,20 +156,21 @@ export class Writer implements Role {
     const version = this.readDataVersion();
     if (version === this.dataVersion) return;
     this.dataVersion = version;
-    this.sendForeign(this.store.head());
+    this.recentIds.clear(); // it may have deleted, too
+    this.lastSeq = Math.max(this.lastSeq, this.store.head());
   }
 
-  /** Events that another process committed, after `lastSeq` and up to `head`. */
-  private sendForeign(head: number): void {
-    this.recentIds.clear(); // it may have deleted, too
-    while (this.lastSeq < head) {
-      const texts = this.reader.textsAfter(this.lastSeq, head, FOREIGN_BATCH);
-      for (const { seq, text } of texts) {
-        const candidate = candidateOf(decodeText(text));
-        for (const monitor of this.monitors) sendEvent(monitor, candidate, seq, 0, 0);
-      }
-      this.lastSeq = texts.length < FOREIGN_BATCH ? head : (texts.at(-1)?.seq ?? head);
+  /** Sends the monitors what they still miss. True when another turn would get further. */
+  private catchUp(): boolean {
+    let hasSent = false;
+    for (const feed of this.feeds) {
+      if (feed.isBehind(this.lastSeq) && feed.catchUp(this.reader, this.lastSeq)) hasSent = true;
     }
+    return hasSent && this.isBehind();
+  }
+
+  private isBehind(): boolean {
+    return this.feeds.some((feed) => feed.isBehind(this.lastSeq));
   }
 
   /** True when there may be more to remove at once. */

@@ -162,6 +162,8 @@ describe("with options that leave the rings no room to spare, the largest", () =
     `--events-content-bytes-max=${messageBytesMax}`,
     `--events-tags-max=${tagsMax}`,
     "--relay-filters-max=1000",
+    "--relay-filter-values-max=1000000",
+    "--relay-connection-filter-values-max=1000000",
     "--relay-scan-bytes-max=8388608",
   ];
   const id = "\u0001".repeat(64); // six bytes each, as JSON

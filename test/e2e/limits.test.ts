@@ -12,7 +12,7 @@ const FLAGS = [
   "--relay-subscriptions-max=3",
   "--relay-filters-max=4",
   "--relay-filter-values-max=10",
-  "--relay-connection-filter-values-max=20",
+  "--relay-connection-filter-values-max=400",
   "--relay-count-max=5",
   "--relay-connections-max=4",
   "--relay-message-bytes-max=8192",
@@ -83,20 +83,20 @@ describe("subscriptions", () => {
 
   test("more values than relay.connection_filter_values_max are refused, and end the old one", () =>
     connected(async (client) => {
-      const reason = "rate-limited: more than 20 filter values on this connection";
-      const ids = hexValues(10);
-      expect(await client.request("a", { ids })).toEqual(eose("a"));
-      expect(await client.request("b", { ids })).toEqual(eose("b"));
-      expect(await client.request("c", { kinds: [1] })).toEqual([["CLOSED", "c", reason]]);
-      expect(await client.request("c", {})).toEqual(eose("c"));
-      expect(await client.request("a", { ids })).toEqual(eose("a"));
-      client.send("CLOSE", "b");
-      expect(await client.request("c", { authors: ids })).toEqual(eose("c"));
-      expect(await client.request("b", { kinds: [1] })).toEqual([["CLOSED", "b", reason]]);
-      expect(await client.request("a", { ids: ids.slice(1) })).toEqual(eose("a"));
-      expect(await client.request("b", { kinds: [1] })).toEqual(eose("b"));
-      expect(await client.request("b", { kinds: [1, 2] })).toEqual([["CLOSED", "b", reason]]);
-      expect(await client.request("b", { kinds: [2] })).toEqual(eose("b"));
+      const reason = "rate-limited: more than 400 filter values on this connection";
+      const narrow = (count: number) => Array.from({ length: count }, () => ({ "#t": ["x"] }));
+      const broad = (count: number) => Array.from({ length: count }, () => ({ kinds: [1] }));
+      // 20 for each that names something, 100 for each that doesn't
+      expect(await client.request("a", ...narrow(4), ...broad(0))).toEqual(eose("a"));
+      expect(await client.request("b", ...broad(3))).toEqual(eose("b"));
+      expect(await client.request("c", ...narrow(2))).toEqual([["CLOSED", "c", reason]]);
+      expect(await client.request("c", ...narrow(1))).toEqual(eose("c"));
+      expect(await client.request("a", ...narrow(4))).toEqual(eose("a"));
+      expect(await client.request("b", ...broad(4))).toEqual([["CLOSED", "b", reason]]);
+      expect(await client.request("b", ...broad(3))).toEqual(eose("b"));
+      client.send("CLOSE", "c");
+      expect(await client.request("a", ...broad(1))).toEqual(eose("a"));
+      expect(await client.request("c", ...narrow(1))).toEqual([["CLOSED", "c", reason]]);
     }));
 });
 

@@ -1,5 +1,5 @@
-// An upgrade without a gap: a second process shares the first one's port and database, SIGUSR1 sends
-// new clients to the second, and the first ends with its last client.
+// An upgrade without a gap: a second process shares the first one's port and database, SIGUSR1
+// sends new clients to the second, and the first ends with its last client.
 
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";

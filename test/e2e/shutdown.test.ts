@@ -165,7 +165,7 @@ describe("a database that can't be opened ends the relay with a reason and a cod
 
 /** The write-ahead log reaches the limit first, or the database file, when the log is short. */
 for (const pages of [4000, 50]) {
-  test(`a full disk, checkpoints every ${pages} pages: only what does not fit is lost`, async () => {
+  test(`a full disk, checkpoints after ${pages} pages: what does not fit is lost`, async () => {
     const dataDir = makeTempDir();
     // No file may grow beyond this many blocks of 512 bytes; the signal that says so is ignored.
     const wrap = (command: readonly string[]) => [

@@ -1,0 +1,40 @@
+// The monitor's memory of the last ephemeral events, for REQs that were taken before one of them
+// came and are still reading stored events. Bounded by count, bytes and age.
+
+const COUNT_MAX = 1024;
+const BYTES_MAX = 4 * 1024 * 1024;
+const AGE_MS_MAX = 60_000;
+
+interface Kept {
+  readonly atMs: number;
+  readonly text: Buffer;
+}
+
+export class RecentEphemerals {
+  private readonly events: Kept[] = [];
+  private readonly now: () => number;
+  private bytes = 0;
+
+  /** `now` in ms since the epoch, the same clock as of the times asked for. */
+  constructor(now: () => number = Date.now) {
+    this.now = now;
+  }
+
+  /** Copies the text, which lies in a ring. */
+  add(text: Buffer): void {
+    const atMs = this.now();
+    this.events.push({ atMs, text: Buffer.from(text) });
+    this.bytes += text.length;
+    while (this.isTooMuch(atMs)) this.bytes -= (this.events.shift() as Kept).text.length;
+  }
+
+  /** Those that came at that time or later, in order. */
+  since(atMs: number): Buffer[] {
+    return this.events.filter((kept) => kept.atMs >= atMs).map((kept) => kept.text);
+  }
+
+  private isTooMuch(nowMs: number): boolean {
+    if (this.events.length > COUNT_MAX || this.bytes > BYTES_MAX) return true;
+    return (this.events[0] as Kept).atMs < nowMs - AGE_MS_MAX;
+  }
+}
