@@ -41,9 +41,9 @@ const steps: Step[] = [
   step("docs", "generated docs are current", ["scripts/docs.ts", "--check"], {
     absent: unlessMissing("scripts/docs.ts"),
   }),
-  step("test", "tests, from source", ["test"]),
+  step("test", "tests, from source", ["test", "--parallel=2"]),
   step("build", "build", ["scripts/build.ts"]),
-  step("e2e", "end-to-end tests, against the executable", ["test", "./test/e2e"], {
+  step("e2e", "end-to-end tests, against the executable", ["test", "--parallel=2", "./test/e2e"], {
     env: { NANDU_EXECUTABLE: executablePath },
     absent: unlessMissing("test/e2e"),
   }),

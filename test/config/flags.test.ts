@@ -137,7 +137,10 @@ describe("environment variables", () => {
       NANDU_CONFIG: "x",
       NANDU_TEST_SEED: "1",
       NANDU_BENCH: "1",
-      NANDU_BENCH_SECONDS: "1",
+      NANDU_SERVICE_HOST: "10.0.0.1",
+      NANDU_SERVICE_PORT: "7777",
+      NANDU_PORT: "tcp://10.0.0.1:7777",
+      NANDU_PORT_7777_TCP: "tcp://10.0.0.1:7777",
       NANDU_EXECUTABLE: "x",
       NANDU_LIBSECP256K1: "x",
       NANDU_UNKNOWN: undefined,
@@ -149,6 +152,10 @@ describe("environment variables", () => {
     {
       environment: { NANDU_RELAY_PORT: "abc" },
       expected: 'NANDU_RELAY_PORT: "abc" is not an integer',
+    },
+    {
+      environment: { NANDU_PORT: "7777" },
+      expected: "NANDU_PORT: unknown option",
     },
     {
       environment: { NANDU_RELAY_PROT: "1" },

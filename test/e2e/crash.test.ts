@@ -19,7 +19,8 @@ import {
   removeTempDir,
 } from "../support/relay-process.ts";
 
-const ROUNDS = 50;
+/** The executable is the same program: fewer kills show that it is built right. */
+const ROUNDS = process.env["NANDU_EXECUTABLE"] === undefined ? 50 : 15;
 const CONNECTIONS = 4;
 /** The database is read behind the relay's back in one of so many rounds. */
 const DIRECT_READ_EVERY = 10;
@@ -183,7 +184,7 @@ async function expectServed(url: string, ledger: Ledger, ids: readonly string[])
 }
 
 testRandomly(
-  "whatever got an OK is there after each of 50 kills at full speed, and the file is whole",
+  `whatever got an OK is there after each of ${ROUNDS} kills at full speed, and the file is whole`,
   async (random) => {
     const dataDir = makeTempDir();
     const ledger = new Ledger(random);

@@ -282,7 +282,7 @@ describe("connections", () => {
     const wrap = (command: readonly string[]) => [
       "sh",
       "-c",
-      `ulimit -n 100; exec "$@"`,
+      `ulimit -n 150; exec "$@"`,
       "sh",
       ...command,
     ];

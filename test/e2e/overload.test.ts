@@ -1,5 +1,5 @@
-// What one client may do to the others: costly subscriptions and counts slow themselves, events that
-// another process stored with larger limits harm nobody, and who is answered late is answered.
+// What one client may do to the others: costly subscriptions and counts slow themselves, events
+// that another process stored with larger limits harm nobody, who is answered late is answered.
 
 import { afterEach, expect, test } from "bun:test";
 import { Client } from "../support/client.ts";

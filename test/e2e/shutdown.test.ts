@@ -129,7 +129,7 @@ describe("a database that can't be opened ends the relay with a reason and a cod
       desc: "garbage",
       spoil: (path) =>
         writeFileSync(path, "this is not a database, however long it may be ".repeat(99)),
-      reason: /can't open the database \S+nandu\.db: file is not a database$/m,
+      reason: /^nandu: can't open the database \S+nandu\.db: file is not a database$/m,
     },
     {
       desc: "another program's",
@@ -137,7 +137,7 @@ describe("a database that can't be opened ends the relay with a reason and a cod
         using db = new Database(path);
         db.run("CREATE TABLE notes (text)");
       },
-      reason: /can't open the database \S+nandu\.db: it is not a nandu database$/m,
+      reason: /^nandu: can't open the database \S+nandu\.db: it is not a nandu database$/m,
     },
     {
       desc: "a newer version's",
@@ -147,7 +147,8 @@ describe("a database that can't be opened ends the relay with a reason and a cod
         db.run("PRAGMA application_id = 0x6e6e6475");
         db.run("PRAGMA user_version = 999");
       },
-      reason: /can't open the database \S+: it has version 999, this nandu knows 1: use a newer/m,
+      reason:
+        /^nandu: can't open the database \S+: it has version 999, this nandu knows 1: use a newer/m,
     },
   ];
   for (const { desc, spoil, reason } of rows) {
@@ -156,11 +157,37 @@ describe("a database that can't be opened ends the relay with a reason and a cod
       spoil(databasePath(dataDir));
       const { code, stderr } = await runNandu(["relay", `--data-dir=${dataDir}`, "--relay-port=0"]);
       expect(stderr).toMatch(reason);
-      expect(stderr).toMatch(/ error pool: the writer 0 thread has failed, the relay stops: /);
-      expect(code).toBe(70);
+      expect(code).toBe(1);
       removeTempDir(dataDir);
     });
   }
+});
+
+test("a thread that fails takes the relay with it, and a line says which and why", async () => {
+  const dataDir = makeTempDir();
+  await using relay = await RelayProcess.start({ dataDir });
+  const client = await Client.connect(relay.url);
+  const [event, other] = new EventFactory(6).makeMany(2, { kind: 1 });
+  expect(await client.publish(event!)).toEqual(ok(event!));
+  {
+    // Somebody puts a row into the database that is no event. The writer reads it for the monitors.
+    using db = new Database(databasePath(dataDir));
+    db.run("INSERT INTO event SELECT seq + 1, zeroblob(32), 0, 1, 0, x'00' FROM head");
+    db.run("UPDATE head SET seq = seq + 1");
+  }
+  expect(await relay.process.exited).toBe(70);
+  const why = "database: unknown payload type 0";
+  await relay.logged(new RegExp(` error pool: the writer 0 thread has failed, .*: ${why}$`));
+  expect((await client.closed).code).toBe(1006);
+
+  // The next start goes on after that row: who doesn't ask for it is served.
+  await using next = await RelayProcess.start({ dataDir });
+  const late = await Client.connect(next.url);
+  expect(await late.publish(other!)).toEqual(ok(other!));
+  expect(await late.query({ ids: [event!.id] })).toEqual([event!]);
+  late.close();
+  expect(await next.stop()).toBe(0);
+  removeTempDir(dataDir);
 });
 
 /** The write-ahead log reaches the limit first, or the database file, when the log is short. */
