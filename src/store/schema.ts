@@ -46,6 +46,8 @@ const PAGE_BYTES = 8192;
 /** How long a writer waits for another process that writes the same database. */
 const BUSY_TIMEOUT_MS = 10_000;
 const BUSY_RETRY_MS = 5;
+/** How long the last checkpoint waits for those who read: what remains is for the next start. */
+const CHECKPOINT_TIMEOUT_MS = 2000;
 
 export interface StoreOptions {
   readonly dataDir: string;
@@ -118,7 +120,7 @@ export function openForReading(options: StoreOptions): Database {
 /** Moves the write-ahead log into the database, as far as other processes let it, and closes. */
 export function closeForWriting(db: Database): void {
   try {
-    db.run("PRAGMA busy_timeout = 200");
+    db.run(`PRAGMA busy_timeout = ${CHECKPOINT_TIMEOUT_MS}`);
     db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     db.close();
