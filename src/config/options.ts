@@ -37,7 +37,7 @@ export const OPTIONS = {
   "relay.trusted_proxies": list({ default: ["127.0.0.1/8", "::1/128"], form: "network" })`
     The addresses or networks (10.0.0.0/8) of the reverse proxies whose relay.real_ip_header is
     believed.`,
-  "relay.connections_max": integer({ default: 20_000, min: 1, max: 1_000_000 })`
+  "relay.connections_max": integer({ default: 10_000, min: 1, max: 1_000_000 })`
     The most connections open at once; further ones are refused. The process needs as many open
     files.`,
   "relay.message_bytes_max": integer({ default: MIB, min: KIB, max: 16 * MIB, unit: "bytes" })`

@@ -120,10 +120,20 @@ export function openForReading(options: StoreOptions): Database {
 /** Moves the write-ahead log into the database, as far as other processes let it, and closes. */
 export function closeForWriting(db: Database): void {
   try {
-    db.run(`PRAGMA busy_timeout = ${CHECKPOINT_TIMEOUT_MS}`);
-    db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    checkpoint(db);
   } finally {
     db.close();
+  }
+}
+
+/** A connection that is just closing makes this fail at once, without heed to the busy timeout. */
+function checkpoint(db: Database): void {
+  db.run(`PRAGMA busy_timeout = ${CHECKPOINT_TIMEOUT_MS}`);
+  const deadline = performance.now() + CHECKPOINT_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const isBusy = db.query("PRAGMA wal_checkpoint(TRUNCATE)").values()[0]?.[0] !== 0;
+    if (!isBusy) return;
+    Bun.sleepSync(BUSY_RETRY_MS);
   }
 }
 
