@@ -284,7 +284,7 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   });
   const dice = new Dice(random.next());
   const factory = new EventFactory(random);
-  const makeEvent = () => factory.make({ kind: random.pick([...HALVES[0], ...HALVES[1]]) });
+  const makeEvent = () => factory.makeDistinct({ kind: random.pick([...HALVES[0], ...HALVES[1]]) });
   const events = random.list(scale.events, makeEvent);
   const catalogue = new Catalogue();
   for (const event of events) catalogue.add(event);

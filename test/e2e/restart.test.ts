@@ -58,7 +58,7 @@ describe("with SIGUSR1 while clients publish through both", () => {
       let isOver = false;
       const next = (): NostrEvent | null => {
         if (isOver) return null;
-        const event = factory.make({ kind: 1 });
+        const event = factory.makeDistinct({ kind: 1 });
         published.set(event.id, event);
         return event;
       };
@@ -236,15 +236,15 @@ describe("what one process does is known to the other", () => {
       const running = publisher.run(() => {
         left -= 1;
         if (left === 0) dies.process.kill("SIGKILL");
-        return factory.make({ kind: 1 });
+        return factory.makeDistinct({ kind: 1 });
       });
       await running;
       for (const [id, [isAccepted]] of publisher.answers) if (isAccepted) accepted.push(id);
-      const event = factory.make({ kind: 1 });
+      const event = factory.makeDistinct({ kind: 1 });
       expect(await client.publish(event)).toEqual(ok(event));
       accepted.push(event.id);
     }
-    const last = factory.make({ kind: 1 });
+    const last = factory.makeDistinct({ kind: 1 });
     expect(await client.publish(last)).toEqual(ok(last));
     await client.find("EVENT", "live", last);
     const counts = new Map<string, number>();

@@ -89,6 +89,7 @@ export const CREATED_AT_SPREAD = 1000;
 export class EventFactory {
   readonly random: Random;
   private readonly made: NostrEvent[] = [];
+  private distinctCount = 0;
 
   constructor(seed: number | Random) {
     this.random = typeof seed === "number" ? new Random(seed) : seed;
@@ -106,6 +107,12 @@ export class EventFactory {
     const event = signEvent({ kind, tags, content, created_at }, authorKey(author));
     if (this.made.length < 1000) this.made.push(event);
     return event;
+  }
+
+  /** Never one that was made before: left to chance, a few of thousands are the same. */
+  makeDistinct(options: EventOptions = {}): NostrEvent {
+    this.distinctCount += 1;
+    return this.make({ content: `${this.distinctCount} ${this.random.text(30)}`, ...options });
   }
 
   makeMany(count: number, options: EventOptions = {}): NostrEvent[] {
