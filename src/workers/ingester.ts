@@ -167,7 +167,9 @@ export class Ingester implements Role {
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
     }
-    const isSent = this.monitors.map((monitor) => trySendEvent(monitor, candidate, 0, 0, 0));
+    const isSent = this.monitors.map((monitor) =>
+      trySendEvent(monitor, candidate, -clockMs(), 0, 0),
+    );
     // Nothing keeps an ephemeral event until there is room, and waiting would keep all others.
     if (isSent.includes(false)) return "rate-limited: too busy for ephemeral events, try again";
     this.answer(connId, encodeOk(id, true, ""), messageBytes);
@@ -195,7 +197,7 @@ export class Ingester implements Role {
     this.addValues(connection, values - (old?.values ?? 0));
     sendGate(this.websocket, ref);
     const isReplacement = old !== undefined;
-    const takenAtMs = Date.now();
+    const takenAtMs = clockMs();
     sendQuery(reader, { ...ref, isCount: false, isReplacement, messageBytes: 0, takenAtMs }, body);
   }
 
@@ -215,7 +217,7 @@ export class Ingester implements Role {
       return;
     }
     const ref = { connId, slot: NO_SLOT, gen: 0 };
-    const takenAtMs = Date.now();
+    const takenAtMs = clockMs();
     sendQuery(
       reader,
       { ...ref, isCount: true, isReplacement: false, messageBytes, takenAtMs },
@@ -328,4 +330,9 @@ function messageLimits(): MessageLimits {
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
   };
+}
+
+/** Finer than Date.now: an ephemeral event and a REQ taken after it must not have the same time. */
+function clockMs(): number {
+  return performance.timeOrigin + performance.now();
 }

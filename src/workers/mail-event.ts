@@ -14,7 +14,10 @@ import { MAIL } from "./mail.ts";
 const EVENT_HEADER_BYTES = 72;
 
 export interface EventMail extends Candidate {
-  /** 0 for an ephemeral event, and on its way to the writer. */
+  /**
+   * 0 on its way to the writer; of an ephemeral event, when its ingester took it, negative: ms
+   * since the epoch, with fractions.
+   */
   readonly seq: number;
   /** Whom the OK goes to, and how long its message was. */
   readonly connId: number;

@@ -116,9 +116,9 @@ export class Monitor implements Role {
   }
 
   private onEvent(mail: EventMail): void {
-    if (mail.seq === 0) {
+    if (mail.seq <= 0) {
       if (this.isRepeated(mail.id)) return;
-      this.recentEphemerals.add(mail.text);
+      this.recentEphemerals.add(-mail.seq, mail.text);
     } else {
       this.lastSeq = Math.max(this.lastSeq, mail.seq);
       this.recent.add(mail.seq, mail.expires, mail.text);
@@ -139,7 +139,7 @@ export class Monitor implements Role {
       event ??= decodeText(mail.text);
       for (const { subscription, filter } of entries instanceof Set ? entries : [entries]) {
         if (subscription.mark === this.marks) continue;
-        if (mail.seq !== 0 && mail.seq <= subscription.headSeq) continue;
+        if (mail.seq > 0 && mail.seq <= subscription.headSeq) continue;
         if (!matchesFilter(filter, event)) continue;
         subscription.mark = this.marks;
         recipients.push(subscription);

@@ -12,23 +12,16 @@ interface Kept {
 
 export class RecentEphemerals {
   private readonly events: Kept[] = [];
-  private readonly now: () => number;
   private bytes = 0;
 
-  /** `now` in ms since the epoch, the same clock as of the times asked for. */
-  constructor(now: () => number = Date.now) {
-    this.now = now;
-  }
-
-  /** Copies the text, which lies in a ring. */
-  add(text: Buffer): void {
-    const atMs = this.now();
+  /** `atMs`: when its ingester took it. Copies the text, which lies in a ring. */
+  add(atMs: number, text: Buffer): void {
     this.events.push({ atMs, text: Buffer.from(text) });
     this.bytes += text.length;
     while (this.isTooMuch(atMs)) this.bytes -= (this.events.shift() as Kept).text.length;
   }
 
-  /** Those that came at that time or later, in order. */
+  /** Those that were taken at that time or later, in order. */
   since(atMs: number): Buffer[] {
     return this.events.filter((kept) => kept.atMs >= atMs).map((kept) => kept.text);
   }

@@ -144,3 +144,25 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test(
+  "ephemeral events from before a REQ was taken are not sent to it",
+  async () => {
+    relay = await RelayProcess.start();
+    const [client] = await many(1);
+    for (let round = 0; round < 300; round++) {
+      const event = signEvent(
+        { kind: 24_133, tags: [], content: `${round}`, created_at: nowSeconds() },
+        authorKey(2),
+      );
+      expect(await client!.publish(event)).toEqual(["OK", event.id, true, ""]);
+      const id = `round ${round}`;
+      expect(await client!.request(id, { kinds: [24_133] })).toEqual([["EOSE", id, ["finish"]]]);
+      client!.send("CLOSE", id);
+    }
+    await client!.settle();
+    expect(client!.frames.filter(([type]) => type === "EVENT")).toEqual([]);
+    client!.close();
+  },
+  TIMEOUT_MS,
+);

@@ -5,7 +5,7 @@ import { RecentEphemerals } from "../../src/workers/recent-ephemerals.ts";
 
 function open(): { recent: RecentEphemerals; clock: { now: number } } {
   const clock = { now: 1000 };
-  return { recent: new RecentEphemerals(() => clock.now), clock };
+  return { recent: new RecentEphemerals(), clock };
 }
 
 const texts = (found: Buffer[]): string[] => found.map(String);
@@ -21,7 +21,7 @@ test("events that came at the time asked for or later are there, in order, and c
   ] as const) {
     clock.now = at;
     ring.write(text);
-    recent.add(ring);
+    recent.add(clock.now, ring);
   }
   expect(texts(recent.since(1001))).toEqual(["b", "c", "d"]);
   expect(texts(recent.since(0))).toEqual(["a", "b", "c", "d"]);
@@ -30,7 +30,7 @@ test("events that came at the time asked for or later are there, in order, and c
 
 test("1,024 events are kept, and the oldest go first", () => {
   const { recent } = open();
-  for (let i = 0; i < 1100; i++) recent.add(Buffer.from(String(i)));
+  for (let i = 0; i < 1100; i++) recent.add(1000, Buffer.from(String(i)));
   const kept = texts(recent.since(0));
   expect(kept.length).toBe(1024);
   expect([kept[0], kept.at(-1)]).toEqual(["76", "1099"]);
@@ -38,17 +38,17 @@ test("1,024 events are kept, and the oldest go first", () => {
 
 test("4 MiB are kept", () => {
   const { recent } = open();
-  for (let i = 0; i < 20; i++) recent.add(Buffer.alloc(1 << 20, i));
+  for (let i = 0; i < 20; i++) recent.add(1000, Buffer.alloc(1 << 20, i));
   expect(recent.since(0).map((text) => text[0])).toEqual([16, 17, 18, 19]);
 });
 
 test("a minute is kept", () => {
   const { recent, clock } = open();
-  recent.add(Buffer.from("old"));
+  recent.add(clock.now, Buffer.from("old"));
   clock.now += 60_000;
-  recent.add(Buffer.from("a minute later"));
+  recent.add(clock.now, Buffer.from("a minute later"));
   expect(texts(recent.since(0))).toEqual(["old", "a minute later"]);
   clock.now += 1;
-  recent.add(Buffer.from("new"));
+  recent.add(clock.now, Buffer.from("new"));
   expect(texts(recent.since(0))).toEqual(["a minute later", "new"]);
 });
