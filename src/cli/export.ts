@@ -1,10 +1,10 @@
 // `nandu export`: all events as JSONL, oldest first, ties by lowest id; or newest first.
 
-import { EventReader, type StoredText, type TermEntry } from "../store/read.ts";
-import { openForReading, storeOptions } from "../store/schema.ts";
+import type { EventReader, StoredText, TermEntry } from "../store/read.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { type Command, configure, EXIT_OK, parseFlags, parseTime, UsageError } from "./command.ts";
-import { Output, OutputClosed } from "./output.ts";
+import type { Output } from "./output.ts";
+import { printFromStore } from "./print.ts";
 
 const usage = `Usage: nandu export [--since TIME] [--until TIME] [--reverse]
 
@@ -69,10 +69,7 @@ function run(args: readonly string[]): number {
   const now = Math.floor(Date.now() / 1000);
   const since = parseTime("--since", values.get("--since") ?? "0", now);
   const until = parseTime("--until", values.get("--until") ?? String(2 ** 48), now);
-  const db = openForReading(storeOptions());
-  try {
-    const reader = new EventReader(db);
-    const output = new Output();
+  printFromStore((reader, output) => {
     const entries = flags.has("--reverse")
       ? newestFirst(reader, since, until)
       : oldestFirst(reader, since, until);
@@ -84,12 +81,7 @@ function run(args: readonly string[]): number {
       seqs = [];
     }
     print(reader, seqs, output);
-    output.flush();
-  } catch (error) {
-    if (!(error instanceof OutputClosed)) throw error;
-  } finally {
-    db.close();
-  }
+  });
   return EXIT_OK;
 }
 

@@ -1,11 +1,10 @@
 // `nandu scan`: the stored events that match a filter, in the order a client gets them.
 
-import { EventReader } from "../store/read.ts";
+import type { EventReader } from "../store/read.ts";
 import { Scan } from "../store/scan.ts";
-import { openForReading, storeOptions } from "../store/schema.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { parseFilterArgument } from "./filter-argument.ts";
-import { Output, OutputClosed } from "./output.ts";
+import { printFromStore } from "./print.ts";
 
 const usage = `Usage: nandu scan [--count] FILTER
 
@@ -24,21 +23,14 @@ function run(args: readonly string[]): number {
   if (text === undefined) throw new UsageError("a filter is missing");
   if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
   const filters = parseFilterArgument(text);
-  const db = openForReading(storeOptions());
-  try {
-    const output = new Output();
+  printFromStore((reader, output) => {
     let count = 0;
-    for (const found of openScan(new EventReader(db), filters)) {
+    for (const found of openScan(reader, filters)) {
       count += 1;
       if (!flags.has("--count")) output.line(found.text);
     }
     if (flags.has("--count")) output.line(Buffer.from(String(count)));
-    output.flush();
-  } catch (error) {
-    if (!(error instanceof OutputClosed)) throw error;
-  } finally {
-    db.close();
-  }
+  });
   return EXIT_OK;
 }
 
