@@ -2,11 +2,14 @@
 // subscriptions may still be sent for, and what it has cost.
 
 import type { ServerWebSocket } from "bun";
+import type { WireBytes } from "./wire-meter.ts";
 
 export interface SocketData {
   readonly address: string;
   /** Whether the client can read compressed messages (RFC 7692). */
   readonly isCompressing: boolean;
+  /** 0 when it isn't known. */
+  readonly peerPort: number;
   connection: Connection | null;
 }
 
@@ -26,6 +29,10 @@ export class Connection {
   readonly openedAt = performance.now();
   readonly received: Traffic = { messages: 0, bytes: 0, compressed: 0 };
   readonly sent: Traffic = { messages: 0, bytes: 0, compressed: 0 };
+  /** Null where the kernel has no such figures. */
+  wire: WireBytes | null = null;
+  /** How many messages there had been, both ways, when `wire` was read. */
+  wireReadAt = -1;
   /** Frames to be sent at the end of this turn, together. */
   outgoing: string[] = [];
   outgoingSizes: number[] = [];

@@ -19,8 +19,11 @@ import { IngesterFeed } from "./ingester-feed.ts";
 import { connectionsPossible } from "./open-files.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 import { Sender } from "./sender.ts";
+import { WireMeter } from "./wire-meter.ts";
 
 const IDLE_WAIT_MS = 1000;
+/** What an abrupt end may miss of a connection's bytes on the wire. */
+const WIRE_READ_MS = 1000;
 /** No request that is answered has a body. */
 const REQUEST_BODY_BYTES_MAX = 4096;
 const CLOSE_GOING_AWAY = 1001;
@@ -34,6 +37,7 @@ export class WebsocketThread {
   private readonly server: Server<SocketData>;
   private readonly sender: Sender;
   private readonly connectionsMax: number;
+  private readonly wireMeter = WireMeter.open();
   private lastId = 0;
   private stoppedCount = 0;
   private isListening = true;
@@ -47,6 +51,7 @@ export class WebsocketThread {
     this.connectionsMax = connectionsMax();
     this.networks = compileNetworks(setting("relay.trusted_proxies"));
     this.server = this.listen();
+    setInterval(() => this.readWires(), WIRE_READ_MS);
     this.run().catch((error) => {
       log("error", "websocket", `the main thread has failed: ${describeError(error)}`);
       process.exit(EXIT_WORKER_FAILED);
@@ -138,8 +143,9 @@ export class WebsocketThread {
       return new Response("too many connections, please try again later\n", { status: 503 });
     }
     const headerName = setting("relay.real_ip_header");
+    const peer = server.requestIP(request);
     const address = clientAddress({
-      peer: server.requestIP(request)?.address ?? "",
+      peer: peer?.address ?? "",
       headerName,
       headerValue: headerName === "" ? null : request.headers.get(headerName),
       trusted: this.networks,
@@ -147,7 +153,7 @@ export class WebsocketThread {
     const extensions = request.headers.get("sec-websocket-extensions") ?? "";
     const isOn = setting("relay.compression") !== "off";
     const isCompressing = isOn && extensions.includes("permessage-deflate");
-    const data = { address, isCompressing, connection: null };
+    const data = { address, isCompressing, peerPort: peer?.port ?? 0, connection: null };
     if (server.upgrade(request, { data })) return undefined;
     return new Response("this is no WebSocket handshake\n", { status: 400 });
   }
@@ -158,6 +164,7 @@ export class WebsocketThread {
     const connection = new Connection(this.lastId, socket);
     socket.data.connection = connection;
     this.connections.set(connection.id, connection);
+    connection.wire = this.wireMeter?.claim(socket.data.peerPort) ?? null;
     log("debug", "websocket", `connection ${connection.id} opened from ${socket.data.address}`);
   }
 
@@ -229,21 +236,28 @@ export class WebsocketThread {
     const feed = this.feedOf(connection.id);
     feed.pausedIds.delete(connection.id);
     feed.sendGone(connection.id);
-    this.logClosed(connection, code, reason);
+    logClosed(connection, code, reason, this.endWire(connection));
     if (this.connections.size === 0) this.onAllGone?.();
   }
 
-  private logClosed(connection: Connection, code: number, reason: string): void {
-    const { id, socket, received, sent, endReason } = connection;
-    const seconds = ((performance.now() - connection.openedAt) / 1000).toFixed(1);
-    const why = endReason ?? (reason === "" ? String(code) : `${code} ${reason}`);
-    log(
-      "info",
-      "websocket",
-      `connection ${id} from ${socket.data.address} closed after ${seconds} s (${why}): ` +
-        `received ${received.messages} messages, ${received.bytes} bytes; ` +
-        `sent ${sent.messages} messages, ${sent.bytes} bytes, ${sent.compressed} compressed`,
-    );
+  /** For the connections that end abruptly: their figures are gone with them. */
+  private readWires(): void {
+    for (const connection of this.connections.values()) {
+      const count = connection.received.messages + connection.sent.messages;
+      if (connection.wire === null || count === connection.wireReadAt) continue;
+      connection.wireReadAt = count;
+      this.wireMeter?.read(connection.wire);
+    }
+  }
+
+  /** The last figures, in words. */
+  private endWire({ wire }: Connection): string {
+    if (wire === null || this.wireMeter === null) return "";
+    const isWhole = this.wireMeter.read(wire);
+    this.wireMeter.release(wire);
+    if (!isWhole && wire.sent === 0) return "";
+    const atLeast = isWhole ? "" : "at least ";
+    return `; on the wire ${atLeast}${wire.received} bytes received, ${wire.sent} sent`;
   }
 
   private feedOf(connId: number): IngesterFeed {
@@ -345,6 +359,19 @@ export class WebsocketThread {
       }
     }
   }
+}
+
+function logClosed(connection: Connection, code: number, reason: string, wire: string): void {
+  const { id, socket, received, sent, endReason } = connection;
+  const seconds = ((performance.now() - connection.openedAt) / 1000).toFixed(1);
+  const why = endReason ?? (reason === "" ? String(code) : `${code} ${reason}`);
+  log(
+    "info",
+    "websocket",
+    `connection ${id} from ${socket.data.address} closed after ${seconds} s (${why}): ` +
+      `received ${received.messages} messages, ${received.bytes} bytes; ` +
+      `sent ${sent.messages} messages, ${sent.bytes} bytes, ${sent.compressed} compressed${wire}`,
+  );
 }
 
 /** An IPv6 address may be given as in a URL, in brackets. */

@@ -54,6 +54,8 @@ export class RawSocket {
   /** Resolves when the connection has ended, by whichever side. */
   readonly closed: Promise<void>;
   isClosed = false;
+  /** What has come and gone so far, in bytes of TCP. */
+  readonly traffic = { received: 0, sent: 0 };
   private isSlow = false;
   /** All that has come and was not yet taken by `nextFrame`. */
   private input = Buffer.alloc(0);
@@ -165,6 +167,7 @@ export class RawSocket {
 
   private take(bytes: Uint8Array): void {
     this.input = Buffer.concat([this.input, bytes]);
+    this.traffic.received += bytes.length;
     this.onInput?.();
     if (!this.isSlow) return;
     this.pause();
@@ -197,6 +200,7 @@ export class RawSocket {
       const first = this.output[0];
       if (first === undefined) break;
       const sent = this.socket.write(first);
+      this.traffic.sent += Math.max(0, sent);
       if (sent < first.length) {
         this.output[0] = first.subarray(Math.max(0, sent));
         return;
