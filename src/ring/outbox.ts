@@ -7,6 +7,8 @@
 import type { Doorbell } from "./doorbell.ts";
 import { recordBytesMax, type RingProducer } from "./ring.ts";
 
+/** Of records that only hint at themselves; with more than this waiting, the consumer is woken. */
+const QUIET_BYTES_MAX = 16 * 1024;
 /** A wake-up may be missed only if the consumer has died; this bounds how long that goes unseen. */
 const RECHECK_MS = 100;
 
@@ -14,6 +16,7 @@ export class Outbox {
   readonly producer: RingProducer;
   private readonly consumerBell: Doorbell;
   private readonly ownBell: Doorbell;
+  private quietBytes = 0;
 
   constructor(producer: RingProducer, consumerBell: Doorbell, ownBell: Doorbell) {
     this.producer = producer;
@@ -51,11 +54,29 @@ export class Outbox {
     const offset = this.producer.reserve(bytes);
     if (offset >= 0) return offset;
     this.producer.wantRoom();
+    this.consumerBell.ring(); // it may be full of what the consumer hasn't been woken for
     return this.producer.reserve(bytes); // released between the look and the wish?
   }
 
   commit(type: number, bytes: number): void {
     this.producer.commit(type, bytes);
+    this.quietBytes = 0;
+    this.consumerBell.ring();
+  }
+
+  /** For what can wait until the consumer is awake anyway: see `Doorbell.hint`. */
+  commitQuietly(type: number, bytes: number): void {
+    this.quietBytes += bytes;
+    if (this.quietBytes > QUIET_BYTES_MAX) {
+      this.commit(type, bytes);
+      return;
+    }
+    this.producer.commit(type, bytes);
+    this.consumerBell.hint();
+  }
+
+  /** Wakes the consumer, for what was committed quietly. */
+  ring(): void {
     this.consumerBell.ring();
   }
 }

@@ -1,6 +1,7 @@
 // Reading by `seq` and by key: the statements that scans, the monitor's replay and the commands are
-// made of. Owned by one thread. Each call is its own short read transaction, so a scan that pauses
-// between calls holds no snapshot and never keeps the write-ahead log from being checkpointed.
+// made of. Owned by one thread. Each call is its own short read transaction, or part of the one
+// that `inSnapshot` makes; a scan that pauses holds none, so it never keeps the write-ahead log from
+// being checkpointed.
 
 import type { Database, Statement } from "bun:sqlite";
 import { payloadText } from "./payload.ts";
@@ -18,6 +19,8 @@ export interface StoredText {
 }
 
 export class EventReader {
+  private readonly begin: Statement;
+  private readonly commit: Statement;
   private readonly selectHead: Statement;
   private readonly selectTerms: Statement;
   private readonly selectTermsBefore: Statement;
@@ -26,6 +29,8 @@ export class EventReader {
   private readonly bySeq: RowLookup;
 
   constructor(db: Database) {
+    this.begin = db.prepare("BEGIN");
+    this.commit = db.prepare("COMMIT");
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.selectTerms = db.prepare(
       `SELECT age, ord, seq, kind FROM term
@@ -43,6 +48,16 @@ export class EventReader {
       "SELECT seq, expires, payload FROM event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
     );
     this.bySeq = new RowLookup(db, "SELECT seq, expires, payload FROM event WHERE seq", 0);
+  }
+
+  /** One transaction for all that `body` reads: a third of a small statement's cost is its own. */
+  inSnapshot<T>(body: () => T): T {
+    this.begin.run();
+    try {
+      return body();
+    } finally {
+      this.commit.run();
+    }
   }
 
   /** The last commit: every event with this `seq` or a lower one is visible. */

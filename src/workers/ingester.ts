@@ -22,11 +22,13 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { makeCandidate } from "../store/candidate.ts";
+import { Changes } from "./changes.ts";
 import {
   type Done,
   encodeQuery,
   MAIL,
   NO_SLOT,
+  type QueryMail,
   readClientText,
   readConnId,
   readRef,
@@ -68,6 +70,7 @@ export class Ingester implements Role {
   private readonly readers: readonly Outbox[];
   private readonly monitors: readonly Outbox[];
   private readonly recentIds: RecentIds;
+  private readonly changes: Changes;
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly connections = new Map<number, Connection>();
   /** This ingester's share of `relay.total_filter_values_max`, and how much of it is in use. */
@@ -83,6 +86,7 @@ export class Ingester implements Role {
     this.readers = station.readers.map((end) => openOutbox(end, bell));
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
+    this.changes = new Changes(station.changes);
     this.valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
   }
 
@@ -167,6 +171,7 @@ export class Ingester implements Role {
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
     }
+    this.changes.raise();
     const isSent = this.monitors.map((monitor) =>
       trySendEvent(monitor, candidate, -clockMs(), 0, 0),
     );
@@ -197,8 +202,7 @@ export class Ingester implements Role {
     this.addValues(connection, values - (old?.values ?? 0));
     sendGate(this.websocket, ref);
     const isReplacement = old !== undefined;
-    const takenAtMs = clockMs();
-    sendQuery(reader, { ...ref, isCount: false, isReplacement, messageBytes: 0, takenAtMs }, body);
+    this.query(reader, { ...ref, isCount: false, isReplacement, messageBytes: 0 }, body);
   }
 
   /** A COUNT is under way until the reader answers it, so that a client can't pile them up. */
@@ -217,12 +221,16 @@ export class Ingester implements Role {
       return;
     }
     const ref = { connId, slot: NO_SLOT, gen: 0 };
-    const takenAtMs = clockMs();
-    sendQuery(
-      reader,
-      { ...ref, isCount: true, isReplacement: false, messageBytes, takenAtMs },
-      body,
-    );
+    this.query(reader, { ...ref, isCount: true, isReplacement: false, messageBytes }, body);
+  }
+
+  private query(
+    reader: Outbox,
+    query: SubscriptionRef & Pick<QueryMail, "isCount" | "isReplacement" | "messageBytes">,
+    body: Buffer,
+  ): void {
+    const changes = this.changes.count();
+    sendQuery(reader, { ...query, takenAtMs: clockMs(), changes }, body);
   }
 
   private closeSubscription(connId: number, id: string): void {

@@ -6,8 +6,10 @@
 // The main thread drops frames of a gen that is no longer the slot's, so that nothing of a
 // subscription is sent once its CLOSE or its replacement has been seen, whatever other threads
 // still produce.
+//
+// What only ends something, or gives something back, is committed quietly: it is seen in its order
+// when its consumer is next awake.
 
-import type { EoseHint } from "../protocol/message.ts";
 import { decodeFilter, encodeFilter, type Filter, type FilterRow } from "../protocol/filter.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
@@ -76,13 +78,13 @@ export function trySendClientGone(out: Outbox, connId: number): boolean {
   const at = out.tryReserve(4);
   if (at < 0) return false;
   out.view.setUint32(at, connId, true);
-  out.commit(MAIL.clientGone, 4);
+  out.commitQuietly(MAIL.clientGone, 4);
   return true;
 }
 
 export function sendGone(out: Outbox, connId: number): void {
   out.view.setUint32(out.reserve(4), connId, true);
-  out.commit(MAIL.gone, 4);
+  out.commitQuietly(MAIL.gone, 4);
 }
 
 export function readConnId(ring: RingConsumer): number {
@@ -118,13 +120,13 @@ export function trySendSubscriptionEnded(out: Outbox, ref: SubscriptionRef): boo
 /** From now on, frames of that slot with a lower gen are dropped. */
 export function sendGate(out: Outbox, ref: SubscriptionRef): void {
   writeRef(out, out.reserve(REF_BYTES), ref);
-  out.commit(MAIL.gate, REF_BYTES);
+  out.commitQuietly(MAIL.gate, REF_BYTES);
 }
 
 /** Ends whatever that slot has of a lower gen. */
 export function sendClose(out: Outbox, ref: SubscriptionRef): void {
   writeRef(out, out.reserve(REF_BYTES), ref);
-  out.commit(MAIL.close, REF_BYTES);
+  out.commitQuietly(MAIL.close, REF_BYTES);
 }
 
 // stop: empty
@@ -158,7 +160,7 @@ export function sendDone(out: Outbox, done: Done): void {
   out.view.setUint32(at, done.connId, true);
   out.view.setUint32(at + 4, done.messages, true);
   out.view.setUint32(at + 8, done.bytes, true);
-  out.commit(MAIL.done, 12);
+  out.commitQuietly(MAIL.done, 12);
 }
 
 export function readDone(ring: RingConsumer): Done {
@@ -176,7 +178,7 @@ export function trySendCredit(out: Outbox, connId: number, bytes: number): boole
   if (at < 0) return false;
   out.view.setUint32(at, connId, true);
   out.view.setUint32(at + 4, bytes, true);
-  out.commit(MAIL.credit, 8);
+  out.commitQuietly(MAIL.credit, 8);
   return true;
 }
 
@@ -187,14 +189,13 @@ export function readCredit(ring: RingConsumer): { connId: number; bytes: number 
   };
 }
 
-// query: ref (16) | u32 flags | u32 message bytes | f64 taken at, ms | JSON [id, filters]
-// subscribe: ref (16) | f64 last seq seen | f64 taken at, ms | JSON [id, filters, hint]
+// query: ref (16) | u32 flags | u32 message bytes | f64 taken at, ms | i32 changes | u32 0 | body
+// subscribe: ref (16) | f64 last seq seen | f64 taken at, ms | u64 0 | body
+// body: JSON [id, filters]
 
-const QUERY_HEADER_BYTES = 32;
+const QUERY_HEADER_BYTES = 40;
 const IS_COUNT = 1;
 const IS_REPLACEMENT = 2;
-/** What a subscribe's JSON has more than its query's: the hint. */
-const HINT_BYTES = 16;
 
 export interface QueryMail extends SubscriptionRef {
   readonly isCount: boolean;
@@ -204,20 +205,24 @@ export interface QueryMail extends SubscriptionRef {
   readonly messageBytes: number;
   /** When the ingester took it: ephemeral events since then are the subscription's. */
   readonly takenAtMs: number;
+  /** `Changes.count` at that time. */
+  readonly changes: number;
   readonly id: string;
   readonly filters: readonly Filter[];
+  /** Id and filters as they travel on. */
+  readonly body: Buffer;
 }
 
 /** A query's id and filters as they travel; null when they are too long for the rings. */
 export function encodeQuery(out: Outbox, id: string, filters: readonly Filter[]): Buffer | null {
   const body = Buffer.from(JSON.stringify([id, filters.map(encodeFilter)]));
-  const fits = QUERY_HEADER_BYTES + body.length + HINT_BYTES <= out.recordBytesMax;
+  const fits = QUERY_HEADER_BYTES + body.length <= out.recordBytesMax;
   return fits ? body : null;
 }
 
 export function sendQuery(
   out: Outbox,
-  query: Omit<QueryMail, "id" | "filters">,
+  query: Omit<QueryMail, "id" | "filters" | "body">,
   body: Buffer,
 ): void {
   const at = out.reserve(QUERY_HEADER_BYTES + body.length);
@@ -226,18 +231,24 @@ export function sendQuery(
   out.view.setUint32(at + 16, flags, true);
   out.view.setUint32(at + 20, query.messageBytes, true);
   out.view.setFloat64(at + 24, query.takenAtMs, true);
+  out.view.setInt32(at + 32, query.changes, true);
   out.bytes.set(body, at + QUERY_HEADER_BYTES);
   out.commit(MAIL.query, QUERY_HEADER_BYTES + body.length);
 }
 
 /** JSON, because msgpack takes as long for these and ten times as long for long lists. */
-function parseFrom(ring: RingConsumer, start: number): unknown {
-  return JSON.parse(ring.bytes.toString("utf8", start, ring.offset + ring.length));
+function parseBody(body: Buffer): { id: string; filters: Filter[] } {
+  const [id, rows] = JSON.parse(body.toString("utf8")) as [string, FilterRow[]];
+  return { id, filters: rows.map(decodeFilter) };
+}
+
+function bodyOf(ring: RingConsumer): Buffer {
+  return ring.bytes.subarray(ring.offset + QUERY_HEADER_BYTES, ring.offset + ring.length);
 }
 
 export function readQuery(ring: RingConsumer): QueryMail {
   const { view, offset } = ring;
-  const [id, rows] = parseFrom(ring, offset + QUERY_HEADER_BYTES) as [string, FilterRow[]];
+  const body = Buffer.from(bodyOf(ring)); // copied: the record will be gone
   const flags = view.getUint32(offset + 16, true);
   return {
     ...readRef(ring),
@@ -245,36 +256,36 @@ export function readQuery(ring: RingConsumer): QueryMail {
     isReplacement: (flags & IS_REPLACEMENT) !== 0,
     messageBytes: view.getUint32(offset + 20, true),
     takenAtMs: view.getFloat64(offset + 24, true),
-    id,
-    filters: rows.map(decodeFilter),
+    changes: view.getInt32(offset + 32, true),
+    body,
+    ...parseBody(body),
   };
 }
 
-/** A subscription whose stored part is done: EOSE is the monitor's to send, then live events. */
+/** A subscription whose stored part is done: what comes now is the monitor's to send. */
 export interface SubscribeMail extends SubscriptionRef {
   readonly id: string;
   readonly filters: readonly Filter[];
-  readonly hint: EoseHint;
   /** Events up to this one were the reader's. */
   readonly headSeq: number;
   readonly takenAtMs: number;
 }
 
-export function sendSubscribe(out: Outbox, mail: SubscribeMail): void {
-  const parts = [mail.id, mail.filters.map(encodeFilter), mail.hint];
-  const body = Buffer.from(JSON.stringify(parts));
+export function sendSubscribe(
+  out: Outbox,
+  mail: Omit<SubscribeMail, "id" | "filters">,
+  body: Buffer,
+): void {
   const at = out.reserve(QUERY_HEADER_BYTES + body.length);
   writeRef(out, at, mail);
   out.view.setFloat64(at + 16, mail.headSeq, true);
   out.view.setFloat64(at + 24, mail.takenAtMs, true);
   out.bytes.set(body, at + QUERY_HEADER_BYTES);
-  out.commit(MAIL.subscribe, QUERY_HEADER_BYTES + body.length);
+  out.commitQuietly(MAIL.subscribe, QUERY_HEADER_BYTES + body.length);
 }
 
 export function readSubscribe(ring: RingConsumer): SubscribeMail {
-  const start = ring.offset + QUERY_HEADER_BYTES;
-  const [id, rows, hint] = parseFrom(ring, start) as [string, FilterRow[], EoseHint];
   const headSeq = ring.view.getFloat64(ring.offset + 16, true);
   const takenAtMs = ring.view.getFloat64(ring.offset + 24, true);
-  return { ...readRef(ring), id, filters: rows.map(decodeFilter), hint, headSeq, takenAtMs };
+  return { ...readRef(ring), headSeq, takenAtMs, ...parseBody(bodyOf(ring)) };
 }

@@ -1,14 +1,14 @@
 // The monitor: live delivery. Open subscriptions are found by the keys of their filters in an
 // inverted index, so an event is checked only against filters that may match it.
 //
-// Exactly once around EOSE: a subscription arrives with the last commit its reader has seen. The
-// monitor sends EOSE, then the commits after that one which it has already handled itself (from
-// memory, else from the database), and from then on each event as it comes.
+// Exactly once around EOSE: a subscription arrives with the last commit its reader has seen, which
+// has answered EOSE. The monitor sends the commits after that one which it has already handled
+// itself (from memory, else from the database), and from then on each event as it comes.
 
 import type { Database } from "bun:sqlite";
 import type { NostrEvent } from "../protocol/event.ts";
 import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
-import { encodeEose, encodeEventPrefix } from "../protocol/message.ts";
+import { encodeEventPrefix } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
@@ -26,14 +26,7 @@ import {
   type SubscriptionRef,
 } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
-import {
-  FANOUT_HEADER_BYTES,
-  FRAMES,
-  type Recipient,
-  recipientBytes,
-  sendFanout,
-  sendFrame,
-} from "./mail-frames.ts";
+import { FANOUT_HEADER_BYTES, type Recipient, recipientBytes, sendFanout } from "./mail-frames.ts";
 import { RecentEphemerals } from "./recent-ephemerals.ts";
 import { RecentEvents } from "./recent-events.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -171,7 +164,6 @@ export class Monitor implements Role {
     const { connId, slot, gen, filters, headSeq } = mail;
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
     const subscription = { connId, slot, gen, prefix, filters, headSeq, mark: 0 };
-    sendFrame(this.websocket, mail, FRAMES.live, encodeEose(mail.id, mail.hint), 0);
     this.replay(subscription);
     for (const text of this.recentEphemerals.since(mail.takenAtMs)) {
       if (matchesAny(filters, decodeText(text))) this.send([subscription], text);

@@ -12,6 +12,7 @@ import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing } from "../ring/ring.ts";
+import { Changes } from "./changes.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { openInbox, openOutbox, type RingEnd, type RoleName, type Station } from "./thread.ts";
 
@@ -143,6 +144,7 @@ export async function startPool(settings: Settings): Promise<Pool> {
 function makeStations(settings: Settings, wired: Wired): Station[] {
   const { ingesterWriter, ingesterReader, ingesterMonitor, readerMonitor, writerMonitor } = wired;
   const recentIds = new RecentIds().shared;
+  const changes = new Changes().shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
       const wires = wiresOf(index);
@@ -153,6 +155,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
         settings,
         bell: bell.shared,
         recentIds,
+        changes,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,
         writer: wires.writer ?? null,

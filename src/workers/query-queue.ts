@@ -21,6 +21,10 @@ export class QueryQueue<T extends Queued> {
     return this.fresh.length === 0 && this.begun.size === 0;
   }
 
+  get hasPaused(): boolean {
+    return this.paused.size > 0;
+  }
+
   add(query: T): void {
     this.fresh.push(query);
   }

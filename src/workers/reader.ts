@@ -2,13 +2,13 @@
 // heavy query delays a light one by a slice at most. Each client has a window of bytes under way: a
 // client that doesn't read pauses its own scans and nobody else's.
 //
-// A finished REQ moves to its monitor together with the last commit its scan has seen; EOSE is the
-// monitor's to send. CLOSE and disconnects take the same road, so they can't overtake.
+// A finished REQ is answered EOSE and moves to its monitor together with the last commit its scan
+// has seen. CLOSE and disconnects take the same road, so they can't overtake.
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
-import { encodeClosed, encodeCount, encodeEventPrefix } from "../protocol/message.ts";
+import { encodeClosed, encodeCount, encodeEose, encodeEventPrefix } from "../protocol/message.ts";
 import { matchesAny } from "../protocol/filter.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
@@ -17,6 +17,7 @@ import { decodeText } from "../store/candidate.ts";
 import { EventReader } from "../store/read.ts";
 import { Scan } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { Changes } from "./changes.ts";
 import {
   MAIL,
   type QueryMail,
@@ -67,10 +68,14 @@ export class Reader implements Role {
   private readonly clients = new Map<number, Client>();
   private readonly queue = new QueryQueue<Query>();
   private upstreamRunning: number;
+  private readonly bell: Doorbell;
+  private readonly changes: Changes;
   private texts: Buffer[] = [];
   private textBytes = 0;
 
   constructor(station: Station, bell: Doorbell) {
+    this.bell = bell;
+    this.changes = new Changes(station.changes);
     this.websocket = openOutbox(station.websocket, bell);
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.upstreamRunning = station.inbound.length - 1; // the main thread's ring sends no stop
@@ -107,8 +112,8 @@ export class Reader implements Role {
       return 0;
     }
     const query = this.queue.next();
-    if (query === null) return IDLE_SLEEP_MS;
-    this.runSlice(query);
+    if (query !== null) this.runSlice(query);
+    this.bell.setEager(this.queue.hasPaused); // for their clients' credit
     return this.queue.isEmpty ? IDLE_SLEEP_MS : 0;
   }
 
@@ -165,11 +170,8 @@ export class Reader implements Role {
   private runSlice(query: Query): void {
     const client = this.clientOf(query.mail.connId);
     try {
-      const isDone = this.advance(
-        query,
-        client,
-        performance.now() + setting("relay.query_slice_ms"),
-      );
+      const deadline = performance.now() + setting("relay.query_slice_ms");
+      const isDone = this.store.inSnapshot(() => this.advance(query, client, deadline));
       this.flush(query, client);
       if (isDone) {
         this.finish(query, client);
@@ -253,13 +255,18 @@ export class Reader implements Role {
       const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
-      const { connId, slot, gen, id, filters, takenAtMs } = mail;
-      const hint = query.scan?.hint() ?? null;
-      const headSeq = query.lateSeq as number;
-      const subscription = { connId, slot, gen, id, filters, hint, headSeq, takenAtMs };
-      sendSubscribe(this.monitorOf(connId), subscription);
+      const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
+      sendFrame(this.websocket, mail, FRAMES.live, frame, 0);
+      this.handOver(mail, query.lateSeq as number);
     }
     this.forgetIdle(client);
+  }
+
+  /** The monitor sees it before the next event; what has come since is why it would be woken. */
+  private handOver({ connId, slot, gen, takenAtMs, changes, body }: QueryMail, headSeq: number) {
+    const monitor = this.monitorOf(connId);
+    sendSubscribe(monitor, { connId, slot, gen, headSeq, takenAtMs }, body);
+    if (this.changes.count() !== changes) monitor.ring();
   }
 
   private drop(query: Query): void {

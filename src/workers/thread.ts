@@ -25,6 +25,7 @@ export interface Station {
   readonly settings: Settings;
   readonly bell: SharedArrayBuffer;
   readonly recentIds: SharedArrayBuffer;
+  readonly changes: SharedArrayBuffer;
   /** Upstream first. */
   readonly inbound: readonly RingEnd[];
   readonly websocket: RingEnd;

@@ -39,6 +39,7 @@ export class WebsocketThread {
   private readonly connectionsMax: number;
   private readonly wireMeter = WireMeter.open();
   private lastId = 0;
+  private pausedCount = 0;
   private stoppedCount = 0;
   private isListening = true;
   private onAllStopped: (() => void) | null = null;
@@ -200,6 +201,7 @@ export class WebsocketThread {
       connection.bytesUnderWay >= setting("relay.inflight_bytes_max");
     if (!isBusy && !feed.isFull) return;
     connection.isPaused = true;
+    this.setPausedCount(this.pausedCount + 1);
     connection.socket.pause();
     if (feed.isFull) feed.pausedIds.add(connection.id);
   }
@@ -215,7 +217,14 @@ export class WebsocketThread {
     if (connection.messagesUnderWay > setting("relay.inflight_messages_max") / 2) return;
     if (connection.bytesUnderWay > setting("relay.inflight_bytes_max") / 2) return;
     connection.isPaused = false;
+    this.setPausedCount(this.pausedCount - 1);
     connection.socket.resume();
+  }
+
+  /** While sockets are paused, what lets them go on is urgent. */
+  private setPausedCount(count: number): void {
+    this.pausedCount = count;
+    this.pool.inbox.bell.setEager(count > 0);
   }
 
   private get isTaking(): boolean {
@@ -231,6 +240,7 @@ export class WebsocketThread {
     const { connection } = socket.data;
     if (connection === null || connection.isClosed) return;
     connection.isClosed = true;
+    if (connection.isPaused) this.setPausedCount(this.pausedCount - 1);
     this.connections.delete(connection.id);
     this.sender.forget(connection);
     const feed = this.feedOf(connection.id);
@@ -270,11 +280,11 @@ export class WebsocketThread {
     const { inbox } = this.pool;
     for (;;) {
       const seen = inbox.bell.sequence();
-      const count = inbox.drain(this.visit);
+      inbox.drain(this.visit);
       inbox.release();
       this.sender.flush();
       this.retry();
-      if (count > 0 || inbox.bell.sequence() !== seen) {
+      if (inbox.bell.sequence() !== seen) {
         await new Promise((resolve) => setImmediate(resolve)); // the sockets' turn
       } else {
         await inbox.bell.waitAsync(seen, IDLE_WAIT_MS);

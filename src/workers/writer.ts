@@ -16,6 +16,7 @@ import type { RingConsumer } from "../ring/ring.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { EventReader } from "../store/read.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
+import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
@@ -34,6 +35,7 @@ export class Writer implements Role {
   private readonly monitors: readonly Outbox[];
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
+  private readonly changes: Changes;
   private readonly db: Database;
   private readonly store: EventWriter;
   private readonly reader: EventReader;
@@ -50,6 +52,7 @@ export class Writer implements Role {
     this.websocket = openOutbox(station.websocket, bell);
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
+    this.changes = new Changes(station.changes);
     this.upstreamRunning = station.inbound.length;
     this.db = openForWriting(storeOptions());
     this.store = new EventWriter(this.db);
@@ -122,6 +125,7 @@ export class Writer implements Role {
         : encodeOk(mail.id, false, verdict.reason);
       this.answer(mail, frame);
     }
+    if (headAfter > headBefore) this.changes.raise();
     for (let i = 0; i < batch.length; i++) {
       const seq = verdicts[i]?.seq ?? 0;
       if (seq === 0) continue;
@@ -162,6 +166,8 @@ export class Writer implements Role {
 
   /** Sends the monitors what they still miss. True when another turn would get further. */
   private catchUp(): boolean {
+    if (!this.isBehind()) return false;
+    this.changes.raise();
     let hasSent = false;
     for (const feed of this.feeds) {
       if (feed.isBehind(this.lastSeq) && feed.catchUp(this.reader, this.lastSeq)) hasSent = true;

@@ -87,3 +87,28 @@ test("three threads take 100,000 turns, the main one asleep in its event loop", 
   await peers;
   expect(word[0]).toBe(0);
 }, 30_000);
+
+test("a hint raises the sequence only for who is eager", () => {
+  const bell = new Doorbell();
+  bell.hint();
+  expect(bell.sequence()).toBe(0);
+  bell.setEager(true);
+  expect(bell.sequence()).toBe(1); // one more look before it sleeps
+  bell.setEager(true);
+  bell.hint();
+  expect(bell.sequence()).toBe(2);
+  bell.setEager(false);
+  bell.hint();
+  expect(bell.sequence()).toBe(2);
+});
+
+test("only the first ring of a sleep wakes", async () => {
+  const bell = new Doorbell();
+  const sleeping = () => new Int32Array(bell.shared)[16];
+  const waiting = bell.waitAsync(bell.sequence(), LOST_MS);
+  bell.ring();
+  expect(sleeping()).toBe(0); // the second makes no system call
+  bell.ring();
+  await waiting;
+  expect(bell.sequence()).toBe(2);
+});

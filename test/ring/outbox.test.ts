@@ -1,6 +1,6 @@
 /** Outboxes: a worker waits for room and goes on, the main thread is told and rung up later. */
 
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
 import { createRing, RingConsumer, RingProducer } from "../../src/ring/ring.ts";
@@ -107,3 +107,41 @@ testRandomly(
   },
   20_000,
 );
+
+describe("what is committed quietly", () => {
+  test("lies in the ring, in order, and rings nobody", () => {
+    const { outbox, consumer, consumerBell } = open();
+    outbox.reserve(8);
+    outbox.commitQuietly(1, 8);
+    expect(consumerBell.sequence()).toBe(0);
+    outbox.reserve(8);
+    outbox.commit(2, 8);
+    expect(consumerBell.sequence()).toBe(1);
+    consumer.refresh();
+    expect([consumer.advance(), consumer.type]).toEqual([true, 1]);
+    expect([consumer.advance(), consumer.type]).toEqual([true, 2]);
+  });
+
+  test("rings who is eager", () => {
+    const { outbox, consumerBell } = open();
+    consumerBell.setEager(true);
+    const before = consumerBell.sequence();
+    outbox.reserve(8);
+    outbox.commitQuietly(1, 8);
+    expect(consumerBell.sequence()).toBe(before + 1);
+  });
+
+  test("rings when it has become much, or the ring is full of it", () => {
+    const shared = createRing(1 << 16);
+    const [consumerBell, ownBell] = [new Doorbell(), new Doorbell()];
+    const outbox = new Outbox(new RingProducer(shared), consumerBell, ownBell);
+    for (let i = 0; consumerBell.sequence() === 0; i++) {
+      expect(i).toBeLessThan(1000);
+      outbox.reserve(100);
+      outbox.commitQuietly(1, 100);
+    }
+    const small = open();
+    while (small.outbox.tryReserve(100) >= 0) small.outbox.commitQuietly(1, 100);
+    expect(small.consumerBell.sequence()).toBeGreaterThan(0);
+  });
+});

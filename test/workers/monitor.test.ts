@@ -11,7 +11,15 @@ import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/ring.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
-import { MAIL, sendClose, sendGone, sendStop, sendSubscribe } from "../../src/workers/mail.ts";
+import { Changes } from "../../src/workers/changes.ts";
+import {
+  encodeQuery,
+  MAIL,
+  sendClose,
+  sendGone,
+  sendStop,
+  sendSubscribe,
+} from "../../src/workers/mail.ts";
 import { trySendEvent } from "../../src/workers/mail-event.ts";
 import { eachFrame, eachRecipient, readFramesHeader } from "../../src/workers/mail-frames.ts";
 import { Monitor } from "../../src/workers/monitor.ts";
@@ -61,6 +69,7 @@ class TestMonitor {
       settings: current.settings,
       bell: bell.shared,
       recentIds: new RecentIds().shared,
+      changes: new Changes().shared,
       inbound,
       websocket,
       writer: null,
@@ -88,15 +97,8 @@ class TestMonitor {
   subscribe(ref: Ref, filters: readonly RawFilter[], headSeq: number): void {
     const parsed = filters.map((filter) => parseFilter(filter) as Filter);
     const takenAtMs = Number.MAX_SAFE_INTEGER; // no ephemeral event from before is wanted
-    const mail = {
-      ...ref,
-      id: subscriptionId(ref),
-      filters: parsed,
-      hint: null,
-      headSeq,
-      takenAtMs,
-    };
-    sendSubscribe(this.fromReader, mail);
+    const body = encodeQuery(this.fromReader, subscriptionId(ref), parsed) as Buffer;
+    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs }, body);
   }
 
   /** Handles all that was sent, and takes what that leads to. */
@@ -151,10 +153,6 @@ function refKey({ connId, slot, gen }: Ref): string {
 /** Shared by some, so that frames of several recipients are made once and of others not. */
 function subscriptionId({ gen }: Ref): string {
   return `s"${gen % 3}`;
-}
-
-function eose(ref: Ref): string {
-  return JSON.stringify(["EOSE", subscriptionId(ref)]);
 }
 
 function eventFrame(ref: Ref, event: NostrEvent): string {
@@ -234,11 +232,11 @@ function playAtRandom(dice: Dice): number {
     const wanted = committed.filter(
       ([seq, event]) => seq > headSeq && filters.some((filter) => naiveMatches(filter, event)),
     );
-    const frames = [eose(ref), ...wanted.map(([, event]) => eventFrame(ref, event))];
+    const frames = wanted.map(([, event]) => eventFrame(ref, event));
     expect(monitor.framesOf(ref)).toEqual(frames);
     checks += committed.length;
   }
-  for (const [key, count] of closed) expect(monitor.sent.get(key)?.length).toBe(count);
+  for (const [key, count] of closed) expect(monitor.sent.get(key)?.length ?? 0).toBe(count);
   return checks;
 }
 
@@ -264,7 +262,7 @@ describe("the monitor", () => {
     monitor.subscribe(ref, [{}], early[0]?.[0] as number);
     monitor.run();
     const wanted = [...early.slice(1), late].map(([, event]) => eventFrame(ref, event));
-    expect(monitor.framesOf(ref)).toEqual([eose(ref), ...wanted]);
+    expect(monitor.framesOf(ref)).toEqual(wanted);
   });
 
   test("sends an event once to a subscription that came before the writer told of it", () => {
@@ -272,11 +270,11 @@ describe("the monitor", () => {
     const committed = monitor.commit(events);
     monitor.subscribe(ref, [{}], 2); // the store has all five, and the monitor knows of none
     monitor.run();
-    expect(monitor.framesOf(ref)).toEqual([eose(ref)]);
+    expect(monitor.framesOf(ref)).toEqual([]);
     for (const [seq, event] of committed) monitor.tell(seq, event);
     monitor.run();
     const wanted = events.slice(2).map((event) => eventFrame(ref, event));
-    expect(monitor.framesOf(ref)).toEqual([eose(ref), ...wanted]);
+    expect(monitor.framesOf(ref)).toEqual(wanted);
   });
 
   test("sends once what was committed between the writer's start and its own", () => {
@@ -286,7 +284,7 @@ describe("the monitor", () => {
     for (const [seq, event] of monitor.early) monitor.tell(seq, event);
     monitor.run();
     const wanted = events.slice(2).map((event) => eventFrame(ref, event));
-    expect(monitor.framesOf(ref)).toEqual([eose(ref), ...wanted]);
+    expect(monitor.framesOf(ref)).toEqual(wanted);
   });
 
   test("sends an ephemeral event once, by however many roads it comes", () => {
@@ -299,7 +297,7 @@ describe("the monitor", () => {
     monitor.run();
     monitor.tell(0, event);
     monitor.run();
-    expect(monitor.framesOf(ref)).toEqual([eose(ref), eventFrame(ref, event)]);
+    expect(monitor.framesOf(ref)).toEqual([eventFrame(ref, event)]);
   });
 
   test("sends one event to more subscriptions than fit into one record", () => {
@@ -313,7 +311,7 @@ describe("the monitor", () => {
     monitor.tell(...committed);
     monitor.run();
     for (const each of refs) {
-      expect(monitor.framesOf(each)).toEqual([eose(each), eventFrame(each, committed[1])]);
+      expect(monitor.framesOf(each)).toEqual([eventFrame(each, committed[1])]);
     }
   });
 });
