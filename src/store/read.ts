@@ -1,7 +1,7 @@
 // Reading by `seq` and by key: the statements that scans, the monitor's replay and the commands are
 // made of. Owned by one thread. Each call is its own short read transaction, or part of the one
-// that `inSnapshot` makes; a scan that pauses holds none, so it never keeps the write-ahead log from
-// being checkpointed.
+// that `inSnapshot` makes; a scan that pauses holds none, so it never keeps the write-ahead log
+// from being checkpointed.
 
 import type { Database, Statement } from "bun:sqlite";
 import { payloadText } from "./payload.ts";

@@ -23,13 +23,11 @@ const OTHER_FILES_MAX = 512;
 export class WireBytes {
   /** The connection's file descriptor; null when it wasn't found, or is gone. */
   file: number | null;
-  readonly peerPort: number;
   received = 0;
   sent = 0;
 
-  constructor(file: number | null, peerPort: number) {
+  constructor(file: number | null) {
     this.file = file;
-    this.peerPort = peerPort;
   }
 }
 
@@ -72,9 +70,9 @@ export class WireMeter {
     for (let file = FIRST_FILE; file < end; file++) {
       if (this.claimed.has(file) || this.peerPort(file) !== peerPort) continue;
       this.claimed.add(file);
-      return new WireBytes(file, peerPort);
+      return new WireBytes(file);
     }
-    return new WireBytes(null, peerPort);
+    return new WireBytes(null);
   }
 
   release(wire: WireBytes): void {
@@ -82,16 +80,23 @@ export class WireMeter {
     wire.file = null;
   }
 
-  /** Brings the figures up to date; false when the peer has dropped the connection before. */
+  /**
+   * Brings the figures up to date; false when the peer has dropped the connection before. Its port
+   * can't be asked for again: a peer that has closed its side properly has none any more. But who
+   * has the file now, if anybody, has no TCP, or has only begun.
+   */
   read(wire: WireBytes): boolean {
-    if (wire.file === null || this.peerPort(wire.file) !== wire.peerPort) return false;
+    if (wire.file === null) return false;
     this.length[0] = INFO_BYTES;
     const { infoPointer, lengthPointer } = this;
     const args = [IPPROTO_TCP, TCP_INFO, infoPointer, lengthPointer] as const;
     if (this.calls.getsockopt(wire.file, ...args) !== 0) return false;
     if ((this.length[0] as number) < SENT_OFFSET + 8) return false; // a kernel before 4.19
-    wire.received = Number(this.info.getBigUint64(RECEIVED_OFFSET, true));
-    wire.sent = Number(this.info.getBigUint64(SENT_OFFSET, true));
+    const received = Number(this.info.getBigUint64(RECEIVED_OFFSET, true));
+    const sent = Number(this.info.getBigUint64(SENT_OFFSET, true));
+    if (received < wire.received || sent < wire.sent) return false;
+    wire.received = received;
+    wire.sent = sent;
     return true;
   }
 
