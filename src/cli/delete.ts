@@ -52,7 +52,7 @@ function countMatches(filters: Filter[]): number {
 function removeMatches(filters: Filter[]): number {
   const db = openForWriting(storeOptions());
   try {
-    const writer = new EventWriter(db);
+    const writer = new EventWriter(db, storeOptions());
     let count = 0;
     let seqs: number[] = [];
     for (const { seq } of openScan(new EventReader(db), filters)) {

@@ -181,7 +181,11 @@ function run(args: readonly string[]): number {
   const db = openForWriting(storeOptions());
   try {
     const admission = new Admission(isVerifying ? backend : null);
-    const task = new Import(new EventWriter(db), admission, flags.has("--show-rejected"));
+    const task = new Import(
+      new EventWriter(db, storeOptions()),
+      admission,
+      flags.has("--show-rejected"),
+    );
     inputs.forEach((fd, i) => task.read(fd, fd === STDIN ? "stdin" : (paths[i] as string)));
     process.stderr.write(task.summary());
   } finally {

@@ -65,12 +65,13 @@ function sizeOf(path: string): number {
 }
 
 function contentLines(db: Database): string[][] {
-  const rows = db
-    .query("SELECT count(*), min(age), max(age) FROM term WHERE key = ?")
-    .values(ALL_KEY);
+  // From the index as far as that goes: the events' own table has all payloads in between.
+  const all = `(SELECT age, info AS kind FROM term, head WHERE key = ? AND term.seq <= merged
+    UNION ALL SELECT -created_at, kind FROM event, head WHERE event.seq > merged)`;
+  const rows = db.query(`SELECT count(*), min(age), max(age) FROM ${all}`).values(ALL_KEY);
   const [count, newest, oldest] = rows[0] as [number, number | null, number | null];
   const kinds = db
-    .query("SELECT kind, count(*) AS n FROM term WHERE key = ? GROUP BY kind ORDER BY n DESC")
+    .query(`SELECT kind, count(*) AS n FROM ${all} GROUP BY kind ORDER BY n DESC`)
     .values(ALL_KEY) as [number, number][];
   const lines = [["events", String(count)]];
   if (newest !== null && oldest !== null) {

@@ -47,6 +47,11 @@ export function decodeText(text: Buffer): NostrEvent {
 const ID_AT = 7;
 const PUBKEY_AT = 83;
 const HEX_64_LENGTH = 64;
+/** After `"created_at":`. */
+const CREATED_AT_AT = 162;
+const KIND_PREFIX_LENGTH = ',"kind":'.length;
+const COMMA = 0x2c;
+const DIGIT_0 = 0x30;
 
 export function textId(text: Buffer): string {
   return text.toString("latin1", ID_AT, ID_AT + HEX_64_LENGTH);
@@ -54,4 +59,12 @@ export function textId(text: Buffer): string {
 
 export function textPubkey(text: Buffer): string {
   return text.toString("latin1", PUBKEY_AT, PUBKEY_AT + HEX_64_LENGTH);
+}
+
+export function textKind(text: Buffer): number {
+  let at = text.indexOf(COMMA, CREATED_AT_AT) + KIND_PREFIX_LENGTH;
+  let kind = 0;
+  for (; at < text.length && text[at] !== COMMA; at++)
+    kind = kind * 10 + (text[at] as number) - DIGIT_0;
+  return kind;
 }

@@ -2,15 +2,18 @@
 // are merged lazily: each reads a handful of entries, more as it is used up. `step` does a bounded
 // piece of work, so that its caller can turn to other queries in between.
 
-import { type Filter, matchesFilter } from "../protocol/filter.ts";
-import { decodeText, textId, textPubkey } from "./candidate.ts";
-import { planFilter } from "./plan.ts";
-import type { EventReader, StoredText, TermEntry } from "./read.ts";
+import type { Filter } from "../protocol/filter.ts";
+import { type Plan, planFilter } from "./plan.ts";
+import type { EventReader, StoredText } from "./read.ts";
+import { authorKey, type TermEntry } from "./term.ts";
+import { TextMatcher } from "./text-matcher.ts";
 
 const DEPTH_MIN = 4;
 const DEPTH_MAX = 256;
 /** Cursors opened in one step. */
 const OPEN_PER_STEP = 32;
+/** Index entries looked at in one step. */
+const ENTRIES_PER_STEP = 512;
 /** Events fetched in one step, and about how many bytes of them. */
 const FETCH_MIN = 8;
 const FETCH_MAX = 64;
@@ -30,6 +33,8 @@ export interface Found extends Match {
   text: Buffer;
 }
 
+type Place = readonly [age: number, order: number, seq: number, info: number];
+
 class Cursor {
   private entries: readonly TermEntry[] = [];
   private at = 0;
@@ -40,11 +45,12 @@ class Cursor {
   /** The entry this cursor stands at; null when it has no more. */
   head: TermEntry | null = null;
 
-  constructor(reader: EventReader, key: number, until: number, depth: number) {
+  /** Stands at the first entry after the given place. */
+  constructor(reader: EventReader, key: number, start: Place, depth: number) {
     this.reader = reader;
     this.key = key;
     this.depth = depth;
-    this.read(-until, -1, -1);
+    this.read(start[0], start[1], start[2]);
   }
 
   advance(): void {
@@ -88,10 +94,17 @@ export class FilterStream {
   private readonly reader: EventReader;
   private readonly filter: Filter;
   private readonly options: StreamOptions;
+  private readonly matcher: TextMatcher;
+  /** The authors' keys, for entries that tell the author. */
+  private authorKeys: ReadonlySet<number> | null = null;
   /** Chosen by the first step. */
-  private keys: readonly number[] | null = null;
+  private plan: Plan | null = null;
+  /** Where its cursors begin. */
+  private start: Place;
   private readonly heap: Cursor[] = [];
   private opened = 0;
+  /** Of this plan's entries, how many were looked at. */
+  private entriesSeen = 0;
   private lastSeq = 0;
   private ready: Match[] = [];
   private readyAt = 0;
@@ -108,6 +121,8 @@ export class FilterStream {
     this.reader = reader;
     this.filter = filter;
     this.options = options;
+    this.matcher = new TextMatcher(filter);
+    this.start = [-filter.until, -1, -1, 0];
     this.isDone = options.limit === 0;
   }
 
@@ -140,9 +155,9 @@ export class FilterStream {
 
   /** A bounded piece of work towards the next event. */
   step(): void {
-    this.keys ??= this.plan();
-    if (this.opened < this.keys.length) {
-      this.openSome(this.keys);
+    this.plan ??= this.choose();
+    if (this.opened < this.plan.keys.length) {
+      this.openSome(this.plan.keys);
       return;
     }
     this.ready = this.fetch();
@@ -188,10 +203,25 @@ export class FilterStream {
     this.isDone = true;
   }
 
-  private plan(): readonly number[] {
+  private choose(): Plan {
     const { reader, filter } = this;
     const { since, until } = filter;
-    return planFilter(filter, (key, limit) => reader.countEntries(key, since, until, limit));
+    const count = (key: number, max: number) => reader.countEntries(key, since, until, max);
+    const plan = planFilter(filter, count);
+    if (plan.isByKind && filter.authors !== null) {
+      this.authorKeys = new Set([...filter.authors].map(authorKey));
+    }
+    return plan;
+  }
+
+  /** Goes on with the plan's next, from where this one has come to. */
+  private replan(plan: Plan, last: Place): void {
+    this.plan = plan;
+    this.start = last;
+    this.authorKeys = null;
+    this.heap.length = 0;
+    this.opened = 0;
+    this.entriesSeen = 0;
   }
 
   private openSome(keys: readonly number[]): void {
@@ -200,7 +230,7 @@ export class FilterStream {
     const end = Math.min(keys.length, this.opened + OPEN_PER_STEP);
     for (; this.opened < end; this.opened++) {
       const key = keys[this.opened] as number;
-      const cursor = new Cursor(this.reader, key, this.filter.until, depth);
+      const cursor = new Cursor(this.reader, key, this.start, depth);
       if (cursor.head !== null) this.heap.push(cursor);
     }
     if (this.opened < keys.length) return;
@@ -212,15 +242,25 @@ export class FilterStream {
     const wanted = Math.max(FETCH_MIN, this.options.limit - this.taken + 1);
     const countMax = Math.min(wanted, this.affordable());
     const candidates: TermEntry[] = [];
-    while (candidates.length < countMax) {
-      const entry = this.nextEntry();
+    const { next, entriesMax } = this.plan as Plan;
+    let entry: TermEntry | null = null;
+    for (let i = 0; i < ENTRIES_PER_STEP && candidates.length < countMax; i++) {
+      entry = this.nextEntry();
       if (entry === null) {
         this.isExhausted = true;
         break;
       }
-      candidates.push(entry);
+      if (this.mayMatch(entry[3])) candidates.push(entry);
+      this.entriesSeen += 1;
     }
+    if (next !== null && entry !== null && this.entriesSeen >= entriesMax) this.replan(next, entry);
     return candidates.length === 0 ? [] : this.check(candidates);
+  }
+
+  /** What an entry says of its event besides its key: see `TermRow.info`. */
+  private mayMatch(info: number): boolean {
+    if (this.plan?.isByKind === true) return this.authorKeys?.has(info) ?? true;
+    return this.filter.kinds?.has(info) ?? true;
   }
 
   private affordable(): number {
@@ -238,17 +278,14 @@ export class FilterStream {
     return texts;
   }
 
-  private check(candidates: readonly TermEntry[]): Match[] {
-    const { kinds } = this.filter;
-    const entries = kinds === null ? candidates : candidates.filter(([, , , k]) => kinds.has(k));
-    if (entries.length === 0) return [];
+  private check(entries: readonly TermEntry[]): Match[] {
     const texts = this.fetchTexts(entries.map((entry) => entry[2]));
     const found: Match[] = [];
     for (const [age, order, seq] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
       if (stored === undefined || this.isExpired(stored.expires)) continue;
       const { expires, text } = stored;
-      if (matchesText(this.filter, text)) found.push({ age, order, seq, expires, text });
+      if (this.matcher.matches(text)) found.push({ age, order, seq, expires, text });
     }
     return found;
   }
@@ -294,11 +331,4 @@ export class FilterStream {
     const left = (this.heap[a] as Cursor).head as TermEntry;
     return compareEntries(left, (this.heap[b] as Cursor).head as TermEntry) < 0;
   }
-}
-
-/** Kind and time were exact in the index, ids and authors stand in front: tags need parsing. */
-function matchesText(filter: Filter, text: Buffer): boolean {
-  if (filter.tags.length > 0) return matchesFilter(filter, decodeText(text));
-  if (filter.ids !== null && !filter.ids.has(textId(text))) return false;
-  return filter.authors === null || filter.authors.has(textPubkey(text));
 }

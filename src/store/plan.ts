@@ -2,12 +2,22 @@
 // condition is a way in (one tag's values, the authors), and the one with the fewest entries is
 // taken, found by counting a few of them in the index. What the chosen terms don't cover is checked
 // on each event.
+//
+// Many authors are a case of their own. The newest events of the kinds asked for, whoever wrote
+// them, are one cursor a kind, and their entries say who did: where the authors write much of all
+// there is, the wanted ones are soon found among them. How much they write isn't known beforehand,
+// so it is tried, for as long as opening a cursor for each author would take.
 
 import type { Filter } from "../protocol/filter.ts";
 import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
 
 /** Beyond this many authors × kinds, authors are read and the kind checked in the index entry. */
 const AUTHOR_KINDS_MAX = 1000;
+/** With so many authors' keys, the kinds are tried first, unless they are too many themselves. */
+const TRIED_AUTHORS_MIN = 8;
+const TRIED_KINDS_MAX = 16;
+/** A cursor costs as much as reading so many entries of another. */
+const TRIED_ENTRIES = 32;
 /** An estimate looks at this many keys of a way in, and counts at most so many entries in all. */
 const ESTIMATE_KEYS = 8;
 const ESTIMATE_ENTRIES_MIN = 1024;
@@ -16,13 +26,35 @@ const ESTIMATE_ENTRIES_MAX = 16_384; // about 2 ms
 /** How many entries a key has, counted up to `limit`. */
 export type CountEntries = (key: number, limit: number) => number;
 
-/** The keys to read and merge: every event that the filter matches is under at least one. */
-export function planFilter(filter: Filter, count: CountEntries): readonly number[] {
-  if (filter.ids !== null) return [...filter.ids].map(idKey);
+/** Every event that the filter matches is under at least one of a plan's keys. */
+export interface Plan {
+  /** The keys to read and merge. */
+  readonly keys: readonly number[];
+  /** Whether these are kinds' keys, whose entries tell the author. */
+  readonly isByKind: boolean;
+  /** Another plan, to go on with where this one has come to after so many entries. */
+  readonly next: Plan | null;
+  readonly entriesMax: number;
+}
+
+export function planFilter(filter: Filter, count: CountEntries): Plan {
+  if (filter.ids !== null) return planOf([...filter.ids].map(idKey));
+  const { kinds, authors } = filter;
   const ways = waysIn(filter);
-  if (ways.length === 0) return filter.kinds === null ? [ALL_KEY] : [...filter.kinds].map(kindKey);
-  if (ways.length === 1) return ways[0] as number[];
-  return smallest(ways, count);
+  if (ways.length === 0) return kinds === null ? planOf([ALL_KEY]) : planByKind(kinds);
+  if (ways.length > 1) return planOf(smallest(ways, count));
+  const plan = planOf(ways[0] as number[]);
+  if (authors === null || kinds === null || kinds.size > TRIED_KINDS_MAX) return plan;
+  if (plan.keys.length < TRIED_AUTHORS_MIN) return plan;
+  return { ...planByKind(kinds), next: plan, entriesMax: TRIED_ENTRIES * plan.keys.length };
+}
+
+function planOf(keys: readonly number[]): Plan {
+  return { keys, isByKind: false, next: null, entriesMax: Number.POSITIVE_INFINITY };
+}
+
+function planByKind(kinds: ReadonlySet<number>): Plan {
+  return { ...planOf([...kinds].map(kindKey)), isByKind: true };
 }
 
 /**

@@ -6,9 +6,10 @@
 import type { Database, Statement } from "bun:sqlite";
 import { payloadText } from "./payload.ts";
 import { RowLookup } from "./rows.ts";
+import { mergeEntries, Tail } from "./tail.ts";
+import type { TermEntry } from "./term.ts";
 
-/** [age, order, seq, kind]: ascending is newest first, ties by lowest id. */
-export type TermEntry = [age: number, order: number, seq: number, kind: number];
+export type { TermEntry } from "./term.ts";
 
 export interface StoredText {
   readonly seq: number;
@@ -21,7 +22,8 @@ export interface StoredText {
 export class EventReader {
   private readonly begin: Statement;
   private readonly commit: Statement;
-  private readonly selectHead: Statement;
+  private readonly tail: Tail;
+  private hasTail = false;
   private readonly selectTerms: Statement;
   private readonly selectTermsBefore: Statement;
   private readonly countTerms: Statement;
@@ -31,13 +33,13 @@ export class EventReader {
   constructor(db: Database) {
     this.begin = db.prepare("BEGIN");
     this.commit = db.prepare("COMMIT");
-    this.selectHead = db.prepare("SELECT seq FROM head");
+    this.tail = new Tail(db);
     this.selectTerms = db.prepare(
-      `SELECT age, ord, seq, kind FROM term
+      `SELECT age, ord, seq, info FROM term
        WHERE key = ?1 AND (age, ord, seq) > (?2, ?3, ?4) ORDER BY age, ord, seq LIMIT ?5`,
     );
     this.selectTermsBefore = db.prepare(
-      `SELECT age, ord, seq, kind FROM term WHERE key = ?1 AND (age, ord, seq) < (?2, ?3, ?4)
+      `SELECT age, ord, seq, info FROM term WHERE key = ?1 AND (age, ord, seq) < (?2, ?3, ?4)
        ORDER BY age DESC, ord DESC, seq DESC LIMIT ?5`,
     );
     this.countTerms = db.prepare(
@@ -60,9 +62,10 @@ export class EventReader {
     }
   }
 
-  /** The last commit: every event with this `seq` or a lower one is visible. */
+  /** The last commit: every event with this `seq` or a lower one is visible from now on. */
   head(): number {
-    return (this.selectHead.values()[0] as [number])[0];
+    this.hasTail = true;
+    return this.tail.refresh().seq;
   }
 
   /** Up to `limit` index entries under `key`, after the given one in order. */
@@ -73,7 +76,9 @@ export class EventReader {
     seq: number,
     limit: number,
   ): readonly TermEntry[] {
-    return this.selectTerms.values(key, age, order, seq, limit) as TermEntry[];
+    if (!this.hasTail) this.head();
+    const rows = this.selectTerms.values(key, age, order, seq, limit) as TermEntry[];
+    return mergeEntries(rows, this.tail.entries(key, age, order, seq, limit), limit, isBefore);
   }
 
   /** Up to `limit` index entries under `key`, before the given one, in descending order. */
@@ -84,12 +89,20 @@ export class EventReader {
     seq: number,
     limit: number,
   ): readonly TermEntry[] {
-    return this.selectTermsBefore.values(key, age, order, seq, limit) as TermEntry[];
+    if (!this.hasTail) this.head();
+    const rows = this.selectTermsBefore.values(key, age, order, seq, limit) as TermEntry[];
+    const tail = this.tail.entriesBefore(key, age, order, seq, limit);
+    return mergeEntries(rows, tail, limit, (a, b) => isBefore(b, a));
   }
 
-  /** How many entries `key` has in the time range, counted up to `limit`. */
+  /**
+   * How many entries `key` has in the time range, counted up to `limit`; those that are just being
+   * moved are counted twice.
+   */
   countEntries(key: number, since: number, until: number, limit: number): number {
-    return (this.countTerms.values(key, -until, -since, limit)[0] as [number])[0];
+    if (!this.hasTail) this.head();
+    const [count] = this.countTerms.values(key, -until, -since, limit)[0] as [number];
+    return Math.min(limit, count + this.tail.count(key, -until, -since));
   }
 
   /** The events that are still there, in no order. */
@@ -104,6 +117,11 @@ export class EventReader {
     const rows = this.selectAfter.values(after, upTo, limit);
     return (rows as [number, number, Uint8Array][]).map(storedText);
   }
+}
+
+function isBefore(a: TermEntry, b: TermEntry): boolean {
+  if (a[0] !== b[0]) return a[0] < b[0];
+  return a[1] !== b[1] ? a[1] < b[1] : a[2] < b[2];
 }
 
 function storedText([seq, expires, payload]: [number, number, Uint8Array]): StoredText {

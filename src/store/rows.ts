@@ -7,16 +7,16 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 /** Descending, so that a run of rows is cut into the largest pieces first. */
 const INSERT_SIZES = [64, 16, 4, 1];
 
-/** `INSERT INTO <target> VALUES (…), (…)…` for any number of rows. */
+/** `<insert> VALUES (…), (…)…` for any number of rows. */
 export class RowInserter {
   private readonly statements: readonly Statement[];
   private readonly columns: number;
 
-  constructor(db: Database, target: string, columns: number) {
+  constructor(db: Database, insert: string, columns: number) {
     const row = `(${Array(columns).fill("?").join(",")})`;
     this.columns = columns;
     this.statements = INSERT_SIZES.map((size) =>
-      db.prepare(`INSERT INTO ${target} VALUES ${Array(size).fill(row).join(",")}`),
+      db.prepare(`${insert} VALUES ${Array(size).fill(row).join(",")}`),
     );
   }
 

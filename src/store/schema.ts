@@ -3,8 +3,9 @@
 // transaction, before anything else touches it.
 //
 //   event  one row an event; `seq` grows in commit order, across processes, and is never reused
-//   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → kind
-//   head   one row: the last `seq` given out
+//   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → info (term.ts)
+//   tail   what is not in `term` yet of the index, a blob for each commit (tail.ts)
+//   head   one row: the last `seq` given out, and how far the tail has been moved
 
 import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";
@@ -30,11 +31,23 @@ const MIGRATIONS: readonly string[] = [
     age INTEGER NOT NULL,      -- −created_at: ascending is newest first
     ord INTEGER NOT NULL,      -- first 48 bits of the id
     seq INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
+    info INTEGER NOT NULL,     -- the author's key in a kind's rows, else the kind
     PRIMARY KEY (key, age, ord, seq)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;
-  INSERT INTO head VALUES (1, 0);
+  CREATE TABLE tail (
+    part INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    entries BLOB NOT NULL,
+    removed BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    part INTEGER NOT NULL,     -- the last one of the tail
+    merged INTEGER NOT NULL,   -- up to this seq, all rows are in term
+    merging INTEGER NOT NULL   -- up to this one, some may be
+  ) STRICT;
+  INSERT INTO head VALUES (1, 0, 0, 0, 0);
   `,
 ];
 
@@ -54,6 +67,8 @@ export interface StoreOptions {
   readonly synchronous: "off" | "normal" | "full";
   readonly cacheBytes: number;
   readonly mmapBytes: number;
+  /** With so many events in the tail of the index, they are moved into its table. */
+  readonly tailEvents: number;
   /** Pages in the write-ahead log before a commit moves them into the database. */
   readonly checkpointPages: number;
 }
@@ -65,6 +80,7 @@ export function storeOptions(): StoreOptions {
     synchronous: setting("store.synchronous"),
     cacheBytes: setting("store.cache_bytes"),
     mmapBytes: setting("store.mmap_bytes"),
+    tailEvents: setting("store.tail_events"),
     checkpointPages: setting("store.checkpoint_pages"),
   };
 }

@@ -102,6 +102,8 @@ export function idOrder(id: string): number {
 /** All keys of one event. 0 stands for none; no term has that key in practice or by chance. */
 export interface EventKeys {
   readonly id: number;
+  /** The first of the terms. */
+  readonly author: number;
   /** For replaceables: where the current version is found. */
   readonly address: number;
   /** Where a deletion of this very event would be found. Looked up, not stored. */
@@ -113,7 +115,8 @@ export interface EventKeys {
 
 export function eventKeys(event: NostrEvent): EventKeys {
   const { id, pubkey, kind } = event;
-  const terms = [authorKey(pubkey), kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY];
+  const author = authorKey(pubkey);
+  const terms = [author, kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY];
   for (const [name, value] of event.tags) {
     if (!isIndexedTag(name, value)) continue;
     terms.push(tagKey(name as string, value as string));
@@ -122,6 +125,7 @@ export function eventKeys(event: NostrEvent): EventKeys {
   const address = addressOf(event);
   return {
     id: idKey(id),
+    author,
     address: address === null ? 0 : addressKey(address),
     deletedId: deletedIdKey(id, pubkey),
     deletedAddress: address === null ? 0 : deletedAddressKey(address),
@@ -151,6 +155,9 @@ export function deletionTargets(event: NostrEvent): {
   return { ids, addresses };
 }
 
+/** An entry under a key. Ascending is newest first, ties by lowest id. */
+export type TermEntry = [age: number, order: number, seq: number, info: number];
+
 /** One row of the index. */
 export interface TermRow {
   readonly key: number;
@@ -158,7 +165,8 @@ export interface TermRow {
   readonly age: number;
   readonly order: number;
   readonly seq: number;
-  readonly kind: number;
+  /** Of a kind's rows, the author's key; of all others, the kind: what a filter may ask besides. */
+  readonly info: number;
 }
 
 /** What a row says besides its key. */
@@ -175,13 +183,16 @@ export function termRows(fields: RowFields, keys: EventKeys, seq: number): TermR
   const { kind } = fields;
   const age = -fields.created_at;
   const order = idOrder(fields.id);
-  const rows: TermRow[] = [{ key: keys.id, age, order, seq, kind }];
-  for (const key of keys.terms) rows.push({ key, age, order, seq, kind });
+  const rows: TermRow[] = [{ key: keys.id, age, order, seq, info: kind }];
+  const ofKind = kindKey(kind);
+  for (const key of keys.terms) {
+    rows.push({ key, age, order, seq, info: key === ofKind ? keys.author : kind });
+  }
   if (keys.address !== 0 && keys.address !== keys.id) {
-    rows.push({ key: keys.address, age, order, seq, kind });
+    rows.push({ key: keys.address, age, order, seq, info: kind });
   }
   if (fields.expires !== 0) {
-    rows.push({ key: EXPIRING_KEY, age: fields.expires, order, seq, kind });
+    rows.push({ key: EXPIRING_KEY, age: fields.expires, order, seq, info: kind });
   }
   return rows;
 }

@@ -2,15 +2,20 @@
 // writing thread of a process; other processes may write the same file, one transaction at a time.
 //
 // Within a batch, events see each other as if they had come one by one. Survivors are inserted at
-// the end, in order of arrival, their index rows sorted by key: unsorted ones cost twice as much.
+// the end, in order of arrival; their index rows go to the tail (tail.ts), from where `maintain`
+// moves them into `term`, many at a time.
 
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { addressOf, type NostrEvent } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
 import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
+import { Merger, type WriterOptions } from "./merge.ts";
 import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
+import { parsed, Pending } from "./pending.ts";
 import { FirstEntries, RowInserter } from "./rows.ts";
+import { Run } from "./run.ts";
+import { encodeSeqs, type Head, Tail } from "./tail.ts";
 import {
   addressKey,
   deletionTargets,
@@ -70,73 +75,38 @@ interface Stored {
   readonly expires: number;
 }
 
-/** What the batch has taken in so far. */
-class Pending {
-  readonly byId = new Map<string, PendingEvent>();
-  readonly byAddress = new Map<string, PendingEvent>();
-  /** By the key under which an event finds its own deletion. */
-  readonly deletions = new Map<number, NostrEvent[]>();
-  readonly list: PendingEvent[] = [];
-
-  add(entry: PendingEvent): void {
-    this.list.push(entry);
-    this.byId.set(entry.candidate.id, entry);
-    if (entry.address !== null) this.byAddress.set(entry.address, entry);
-    if (entry.candidate.kind === KIND_DELETION) this.addDeletion(parsed(entry), entry.candidate);
-  }
-
-  private addDeletion(event: NostrEvent, candidate: Candidate): void {
-    const { id, terms } = candidate.keys;
-    for (const key of [id, ...terms]) {
-      const list = this.deletions.get(key);
-      if (list === undefined) this.deletions.set(key, [event]);
-      else list.push(event);
-    }
-  }
-
-  drop(entry: PendingEvent): void {
-    entry.isDropped = true;
-    this.byId.delete(entry.candidate.id);
-    if (entry.address !== null) this.byAddress.delete(entry.address);
-  }
-}
-
-interface PendingEvent {
-  readonly candidate: Candidate;
-  readonly index: number;
-  /** Parsed only for replaceables and deletions. */
-  event: NostrEvent | null;
-  readonly address: string | null;
-  isDropped: boolean;
-}
-
-function parsed(entry: PendingEvent): NostrEvent {
-  entry.event ??= decodeText(entry.candidate.text);
-  return entry.event;
-}
-
 export class EventWriter {
   private readonly db: Database;
   private readonly events: RowInserter;
-  private readonly terms: RowInserter;
   private readonly lookup: FirstEntries;
+  private readonly tail: Tail;
+  private readonly merger: Merger;
   private readonly selectHead: Statement;
   private readonly updateHead: Statement;
+  private readonly insertPart: Statement;
   private readonly selectEvent: Statement;
   private readonly selectIsId: Statement;
   private readonly selectEventHead: Statement;
   private readonly deleteEvent: Statement;
   private readonly deleteTerm: Statement;
   private readonly selectExpired: Statement;
+  private readonly selectIsExpired: Statement;
+  private rowsWritten = 0;
   private removedIds: string[] = [];
+  /** Of these, the seqs of events whose rows are still in the tail. */
+  private removedFromTail: number[] = [];
+  /** As of the transaction under way. */
+  private head: Head = { seq: 0, part: 0, merged: 0, merging: 0 };
 
-  constructor(db: Database) {
+  constructor(db: Database, options: WriterOptions) {
     this.db = db;
-    this.events = new RowInserter(db, "event", 6);
-    this.terms = new RowInserter(db, "term", 5);
+    this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.lookup = new FirstEntries(db, HITS_MAX, 0);
+    this.tail = new Tail(db);
+    this.merger = new Merger(db, this.tail, options);
     this.selectHead = db.prepare("SELECT seq FROM head");
-    this.updateHead = db.prepare("UPDATE head SET seq = ?");
+    this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?");
+    this.insertPart = db.prepare("INSERT INTO tail VALUES (?, ?, ?, ?)");
     this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
     this.selectIsId = db.prepare("SELECT 1 FROM event WHERE seq = ? AND id = ?");
     this.selectEventHead = db.prepare(
@@ -151,22 +121,34 @@ export class EventWriter {
       `SELECT seq FROM term JOIN event USING (seq)
        WHERE key = ?1 AND age BETWEEN 1 AND ?2 AND expires BETWEEN 1 AND ?2 LIMIT ?3`,
     );
+    this.selectIsExpired = db.prepare(
+      "SELECT 1 FROM event WHERE seq = ?1 AND expires BETWEEN 1 AND ?2",
+    );
   }
 
   /** The last `seq` given out by anybody. */
-  head(): number {
+  lastSeq(): number {
     return (this.selectHead.values()[0] as [number])[0];
+  }
+
+  /**
+   * A bounded piece of the index's upkeep, to be called after each batch, and again at once while it
+   * returns true. Commits nothing that must be durable at once, so it doesn't wait for the disk.
+   */
+  maintain(): boolean {
+    return this.merger.step(2 * this.rowsWritten); // so that it gains on what comes
   }
 
   /** Writes and commits the batch. Throws with nothing written when the database does. */
   write(batch: readonly Candidate[]): WriteResult {
     return this.inTransaction(() => {
-      const headBefore = this.head();
+      const headBefore = this.head.seq;
       const pending = new Pending();
       const hits = this.find(batch);
       const verdicts = batch.map((candidate, i) => this.admit(candidate, i, hits, pending));
-      const headAfter = this.insert(pending, verdicts, headBefore);
-      return { verdicts, removedIds: this.removedIds, headBefore, headAfter };
+      const rows = this.insert(pending, verdicts);
+      const headAfter = this.head.seq;
+      return [{ verdicts, removedIds: this.removedIds, headBefore, headAfter }, rows];
     });
   }
 
@@ -174,22 +156,44 @@ export class EventWriter {
   remove(seqs: readonly number[]): readonly string[] {
     return this.inTransaction(() => {
       for (const seq of seqs) this.removeOne(seq);
-      return this.removedIds;
+      return [this.removedIds, []];
     });
   }
 
   /** NIP-40: removes up to `countMax` events that expired at or before `now`. Returns their ids. */
   removeExpired(now: number, countMax: number): readonly string[] {
-    const rows = this.selectExpired.values(EXPIRING_KEY, now, countMax) as [number][];
-    return rows.length === 0 ? [] : this.remove(rows.map(([seq]) => seq));
+    this.tail.refresh();
+    const seqs: number[] = [];
+    for (const [age, , seq] of this.tail.entries(EXPIRING_KEY, 0, -1, -1, countMax)) {
+      if (age <= now && this.selectIsExpired.values(seq, now).length > 0) seqs.push(seq);
+    }
+    if (seqs.length < countMax) {
+      const rows = this.selectExpired.values(EXPIRING_KEY, now, countMax) as [number][];
+      for (const [seq] of rows) if (!seqs.includes(seq)) seqs.push(seq);
+    }
+    return seqs.length === 0 ? [] : this.remove(seqs.slice(0, countMax));
   }
 
-  private inTransaction<T>(body: () => T): T {
+  /** `body` returns its result, and the rows that the index gets. */
+  private inTransaction<T>(body: () => readonly [T, TermRow[]]): T {
     this.removedIds = [];
+    this.removedFromTail = [];
     this.db.run("BEGIN IMMEDIATE");
     try {
-      const result = body();
+      this.head = this.tail.refresh();
+      const before = this.head;
+      const [result, rows] = body();
+      const run = Run.of(rows);
+      const { seq } = this.head;
+      let { part } = before;
+      if (rows.length > 0 || this.removedFromTail.length > 0) {
+        part += 1;
+        this.insertPart.run(part, seq, run.encode(), encodeSeqs(this.removedFromTail));
+        this.updateHead.run(seq, part);
+      }
       this.db.run("COMMIT");
+      if (part > before.part) this.tail.add(part, run, this.removedFromTail);
+      this.rowsWritten = rows.length;
       return result;
     } catch (error) {
       if (this.db.inTransaction) this.db.run("ROLLBACK"); // a full disk has rolled back by itself
@@ -209,12 +213,19 @@ export class EventWriter {
 
   private findKeys(keys: readonly number[]): Hits {
     const hits: Hits = new Map();
-    this.lookup.each(keys, (row) => {
-      const [key, age, seq] = row as [number, number, number];
+    const add = (key: number, age: number, seq: number): void => {
       const hit = { key, createdAt: -age, seq };
       const list = hits.get(key);
       if (list === undefined) hits.set(key, [hit]);
       else list.push(hit);
+    };
+    for (const key of keys) {
+      const entries = this.tail.entries(key, Number.NEGATIVE_INFINITY, 0, 0, HITS_MAX);
+      for (const [age, , seq] of entries) add(key, age, seq);
+    }
+    this.lookup.each(keys, (row) => {
+      const [key, age, seq] = row as [number, number, number];
+      add(key, age, seq);
     });
     return hits;
   }
@@ -330,16 +341,20 @@ export class EventWriter {
     const stored = this.load(seq);
     if (stored === null) return;
     const { event, expires } = stored;
-    const fields = { id: event.id, created_at: event.created_at, kind: event.kind, expires };
-    for (const row of termRows(fields, eventKeys(event), seq)) {
-      this.deleteTerm.run(row.key, row.age, row.order, row.seq);
+    if (seq <= this.head.merging) {
+      const fields = { id: event.id, created_at: event.created_at, kind: event.kind, expires };
+      for (const row of termRows(fields, eventKeys(event), seq)) {
+        this.deleteTerm.run(row.key, row.age, row.order, row.seq);
+      }
     }
+    if (seq > this.head.merged) this.removedFromTail.push(seq);
     this.deleteEvent.run(seq);
     this.removedIds.push(event.id);
   }
 
-  private insert(pending: Pending, verdicts: Verdict[], headBefore: number): number {
-    let seq = headBefore;
+  /** Returns the rows that the events have in the index. */
+  private insert(pending: Pending, verdicts: Verdict[]): TermRow[] {
+    let { seq } = this.head;
     const events: SQLQueryBindings[] = [];
     const rows: TermRow[] = [];
     for (const { candidate, index, isDropped } of pending.list) {
@@ -351,14 +366,9 @@ export class EventWriter {
       events.push(seq, idBytes, created_at, kind, expires, candidate.payload);
       for (const row of termRows(candidate, candidate.keys, seq)) rows.push(row);
     }
-    if (seq === headBefore) return seq;
-    rows.sort((a, b) => a.key - b.key || a.age - b.age || a.order - b.order || a.seq - b.seq);
-    const terms: number[] = [];
-    for (const row of rows) terms.push(row.key, row.age, row.order, row.seq, row.kind);
     this.events.insert(events);
-    this.terms.insert(terms);
-    this.updateHead.run(seq);
-    return seq;
+    this.head = { ...this.head, seq };
+    return rows;
   }
 }
 

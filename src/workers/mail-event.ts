@@ -104,6 +104,7 @@ export function readEvent(ring: RingConsumer): EventMail {
       address: view.getFloat64(at + 32, true),
       deletedId: view.getFloat64(at + 40, true),
       deletedAddress: view.getFloat64(at + 48, true),
+      author: terms[0] as number,
       terms,
     },
     kind: view.getUint32(at + 56, true),

@@ -26,6 +26,8 @@ import { openOutbox, type Role, type Station } from "./thread.ts";
 
 /** Another process's events reach subscribers this much later at most. */
 const FOREIGN_POLL_MS = 50;
+/** After a failure, on a full disk for instance. */
+const UPKEEP_RETRY_MS = 5000;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
 
@@ -47,6 +49,7 @@ export class Writer implements Role {
   private dataVersion: number;
   private nextPollAt = 0;
   private nextExpireAt = 0;
+  private nextUpkeepAt = 0;
 
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
@@ -54,12 +57,13 @@ export class Writer implements Role {
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
     this.upstreamRunning = station.inbound.length;
-    this.db = openForWriting(storeOptions());
-    this.store = new EventWriter(this.db);
+    const options = storeOptions();
+    this.db = openForWriting(options);
+    this.store = new EventWriter(this.db, options);
     this.reader = new EventReader(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
-    this.lastSeq = this.store.head();
+    this.lastSeq = this.store.lastSeq();
     this.feeds = this.monitors.map((outbox) => new MonitorFeed(outbox, this.lastSeq));
   }
 
@@ -84,8 +88,21 @@ export class Writer implements Role {
     this.batch = [];
     this.cron();
     const isUnfinished = this.catchUp();
+    const hasUpkeep = this.maintain();
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
-    return isUnfinished ? 0 : FOREIGN_POLL_MS;
+    return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
+  }
+
+  /** Some of the index's upkeep; true when there is more to be done at once. */
+  private maintain(): boolean {
+    if (performance.now() < this.nextUpkeepAt) return false;
+    try {
+      return this.store.maintain();
+    } catch (error) {
+      log("error", "writer", `the index was not kept up: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
   }
 
   stop(): void {
@@ -161,7 +178,7 @@ export class Writer implements Role {
     if (version === this.dataVersion) return;
     this.dataVersion = version;
     this.recentIds.clear(); // it may have deleted, too
-    this.lastSeq = Math.max(this.lastSeq, this.store.head());
+    this.lastSeq = Math.max(this.lastSeq, this.store.lastSeq());
   }
 
   /** Sends the monitors what they still miss. True when another turn would get further. */

@@ -280,7 +280,12 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   const limits = [`--relay-limit-max=${LIMIT}`, `--relay-limit-default=${LIMIT}`];
   // The test may read more slowly than the relay writes; that is another test's matter.
   await using relay = await RelayProcess.start({
-    flags: [...limits, "--relay-outbound-bytes-max=1073741824", ...flags],
+    flags: [
+      ...limits,
+      "--relay-outbound-bytes-max=1073741824",
+      "--store-tail-events=200",
+      ...flags,
+    ],
   });
   const dice = new Dice(random.next());
   const factory = new EventFactory(random);

@@ -14,7 +14,12 @@ import { makeTempDir, RelayProcess, removeTempDir } from "../support/relay-proce
 import { ok, refused } from "../support/topic.ts";
 
 const SENTINEL_KIND = 9;
-const FLAGS = ["--relay-limit-max=50000", "--relay-limit-default=50000", "--log-level=debug"];
+const FLAGS = [
+  "--relay-limit-max=50000",
+  "--relay-limit-default=50000",
+  "--store-tail-events=300",
+  "--log-level=debug",
+];
 
 /** A folder for as long as the block lasts, whatever becomes of the relays in it. */
 function sharedFolder(): { path: string; [Symbol.dispose]: () => void } {

@@ -11,11 +11,12 @@ const [dataDir = "", name = "", count = "0", startMs = "0"] = process.argv.slice
 
 while (Date.now() < Number(startMs)); // so that they meet
 const db = openForWriting(storeOptions(dataDir));
-const writer = new EventWriter(db);
+const writer = new EventWriter(db, storeOptions(dataDir));
 const seqs: number[] = [];
 for (let i = 0; i < Number(count); i++) {
   const { verdicts } = writer.write([candidateOf(makeEvent({ content: `${name} ${i}` }))]);
   for (const { seq } of verdicts) seqs.push(seq);
+  writer.maintain();
 }
 db.close();
 console.log(JSON.stringify(seqs));

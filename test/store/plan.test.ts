@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-import { monitorKeys, planFilter } from "../../src/store/plan.ts";
+import { type CountEntries, monitorKeys, planFilter } from "../../src/store/plan.ts";
 import {
   ALL_KEY,
   authorKey,
@@ -38,6 +38,12 @@ const uncounted = (): number => {
   throw new Error("there was nothing to compare");
 };
 
+/** The keys that are read in the end, whatever is tried before. */
+function planKeys(filter: Filter, count: CountEntries): readonly number[] {
+  const plan = planFilter(filter, count);
+  return (plan.next ?? plan).keys;
+}
+
 describe("the only way in is taken without counting", () => {
   const ids = ["a", "b"].map((digit) => digit.repeat(64));
   const [first, second] = [author(1), author(2)];
@@ -56,7 +62,7 @@ describe("the only way in is taken without counting", () => {
   ];
   for (const { filter, keys } of cases) {
     test(JSON.stringify(filter).slice(0, 60), () => {
-      expect(planFilter(parsed(filter), uncounted)).toEqual(keys);
+      expect(planKeys(parsed(filter), uncounted)).toEqual(keys);
       expect(monitorKeys(parsed(filter))).toEqual(keys);
     });
   }
@@ -64,8 +70,8 @@ describe("the only way in is taken without counting", () => {
   test("authors × kinds beyond a thousand are authors", () => {
     const authors = Array.from({ length: 500 }, (_, i) => author(i));
     const keys = authors.map(authorKey);
-    expect(planFilter(parsed({ authors, kinds: [1, 2] }), uncounted)).toHaveLength(1000);
-    expect(planFilter(parsed({ authors, kinds: [1, 2, 3] }), uncounted)).toEqual(keys);
+    expect(planKeys(parsed({ authors, kinds: [1, 2] }), uncounted)).toHaveLength(1000);
+    expect(planKeys(parsed({ authors, kinds: [1, 2, 3] }), uncounted)).toEqual(keys);
   });
 });
 
@@ -138,7 +144,7 @@ describe("of several ways in, the one with the fewest entries is taken", () => {
   for (const { desc, filter, sizes, keys } of cases) {
     test(desc, () => {
       const { count, looked } = counted(new Map(sizes));
-      expect(planFilter(parsed(filter), count)).toEqual(keys);
+      expect(planKeys(parsed(filter), count)).toEqual(keys);
       // Looking must not cost more than it saves.
       expect(looked()).toBeLessThan(10_000);
     });
@@ -147,7 +153,7 @@ describe("of several ways in, the one with the fewest entries is taken", () => {
   test("counting stops, however large both are", () => {
     const big = [tagKey("t", "a"), tagKey("r", "b"), authorKey(author(1))];
     const { count, looked } = counted(new Map(big.map((key) => [key, 1e9])));
-    planFilter(parsed({ "#t": ["a"], "#r": ["b"], authors: [author(1)] }), count);
+    planKeys(parsed({ "#t": ["a"], "#r": ["b"], authors: [author(1)] }), count);
     expect(looked()).toBeLessThan(70_000);
   });
 
@@ -172,7 +178,7 @@ describe("of several ways in, the one with the fewest entries is taken", () => {
     store.write(...past, ...present, ...recent);
     const reader = store.openReader();
     const plan = (since: number, until: number) =>
-      planFilter(parsed({ "#r": ["new"], "#t": ["old"] }), (key, limit) =>
+      planKeys(parsed({ "#r": ["new"], "#t": ["old"] }), (key, limit) =>
         reader.countEntries(key, since, until, limit),
       );
     expect(plan(0, UNTIL)).toEqual([tagKey("r", "new")]);
@@ -199,7 +205,7 @@ test("what is chosen covers every event that matches", () => {
       const raw = randomFilter(dice, events, 10);
       const matching = events.filter((event) => naiveMatches(raw, event));
       const plans = [
-        planFilter(parsed(raw), (_, limit) => dice.below(limit + 1)),
+        planKeys(parsed(raw), (_, limit) => dice.below(limit + 1)),
         monitorKeys(parsed(raw)),
       ];
       for (const plan of plans) {

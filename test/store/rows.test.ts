@@ -19,7 +19,7 @@ function pairs(count: number): [number, string][] {
 
 test("every number of rows is inserted, each row once", () => {
   using db = openTable();
-  const inserter = new RowInserter(db, "pair", 2);
+  const inserter = new RowInserter(db, "INSERT INTO pair", 2);
   for (const count of COUNTS) {
     const rows = pairs(count);
     inserter.insert(rows.flat());
@@ -32,7 +32,7 @@ test("every number of rows is inserted, each row once", () => {
 test("every number of keys is looked up, and only what is there is visited, once", () => {
   using db = openTable();
   const rows = pairs(6000);
-  new RowInserter(db, "pair", 2).insert(rows.flat());
+  new RowInserter(db, "INSERT INTO pair", 2).insert(rows.flat());
   const lookup = new RowLookup(db, "SELECT a, b FROM pair WHERE a", 0);
   for (const count of COUNTS) {
     const asked = rows.slice(0, count);
@@ -51,7 +51,7 @@ test("numbers beyond 32 bits and bytes go in and are found", () => {
   db.run("CREATE TABLE pair (a INTEGER PRIMARY KEY, b BLOB) STRICT");
   const keys = [2 ** 31, 2 ** 32 + 1, 2 ** 48 - 1, Number.MAX_SAFE_INTEGER, -(2 ** 40), -0];
   const rows = keys.map((key, i) => [key, Buffer.from([i])] as const);
-  new RowInserter(db, "pair", 2).insert(rows.flat());
+  new RowInserter(db, "INSERT INTO pair", 2).insert(rows.flat());
   const found = new Map<unknown, unknown>();
   new RowLookup(db, "SELECT a, b FROM pair WHERE a", 1).each(keys, ([a, b]) => found.set(a, b));
   expect(found).toEqual(new Map(rows.map(([key, bytes]) => [key + 0, new Uint8Array(bytes)])));
@@ -59,6 +59,6 @@ test("numbers beyond 32 bits and bytes go in and are found", () => {
 
 test("a row that is refused is an error", () => {
   using db = openTable();
-  const inserter = new RowInserter(db, "pair", 2);
+  const inserter = new RowInserter(db, "INSERT INTO pair", 2);
   expect(() => inserter.insert([1, "a", 1, "b"])).toThrow("UNIQUE constraint failed: pair.a");
 });

@@ -364,8 +364,9 @@ describe("terms that share a key", () => {
     test(`do not mix up ${Object.keys(filter).join()}`, () => {
       using store = new TestStore();
       store.write(other, wanted);
+      store.moveTail();
       store.db
-        .query("INSERT INTO term SELECT ?1, age, ord, seq, kind FROM term WHERE seq = 1 LIMIT 1")
+        .query("INSERT INTO term SELECT ?1, age, ord, seq, info FROM term WHERE seq = 1 LIMIT 1")
         .run(key);
       const answer = drain(scanOf(store.openReader(), [{ ...filter, limit: 1 }]));
       expect(answer).toEqual({ ids: [wanted.id], hint: "finish" });

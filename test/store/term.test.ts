@@ -160,6 +160,7 @@ describe("the keys of an event", () => {
       const { id, pubkey, kind } = event;
       expect(eventKeys(event)).toEqual({
         id: idKey(id),
+        author: authorKey(pubkey),
         address: 0,
         deletedId: deletedIdKey(id, pubkey),
         deletedAddress: 0,
@@ -171,10 +172,14 @@ describe("the keys of an event", () => {
   test("become one row each, the expiring one ordered by expiry", () => {
     const event = makeEvent({ kind: 30_000, created_at: 7, tags: [["d", "x"]] });
     const keys = eventKeys(event);
-    const at = { age: -7, order: idOrder(event.id), seq: 3, kind: 30_000 };
+    const at = { age: -7, order: idOrder(event.id), seq: 3, info: 30_000 };
     expect(termRows({ ...event, expires: 9 }, keys, 3)).toEqual([
       { ...at, key: keys.id },
-      ...keys.terms.map((key) => ({ ...at, key })),
+      ...keys.terms.map((key) => ({
+        ...at,
+        key,
+        info: key === kindKey(30_000) ? authorKey(author(0)) : 30_000,
+      })),
       { ...at, key: addressKey(`30000:${author(0)}:x`) },
       { ...at, key: EXPIRING_KEY, age: 9 },
     ]);

@@ -54,7 +54,7 @@ function randomDeletion(dice: Dice, events: readonly NostrEvent[], authors: numb
 function writeBoth(store: TestStore, naive: NaiveStore, batch: readonly NostrEvent[]): void {
   const before = naive.entries;
   const firstArrival = naive.arrivals;
-  const headBefore = store.writer.head();
+  const headBefore = store.writer.lastSeq();
   const verdicts = batch.map((event) => naive.apply(event));
   const kept = naive.entries.filter(({ arrival }) => arrival >= firstArrival);
   const seqs = new Map(kept.map(({ arrival }, i) => [arrival - firstArrival, headBefore + i + 1]));
@@ -201,7 +201,7 @@ describe("seq", () => {
     using store = new TestStore();
     store.write(first, second);
     expect(store.writer.remove([2, 2, 7])).toEqual([second.id]);
-    expect(store.writer.head()).toBe(2);
+    expect(store.writer.lastSeq()).toBe(2);
     expect(store.write(third).verdicts).toEqual([{ ...ACCEPTED, seq: 3 }]);
     expect(store.writer.remove([1, 3])).toEqual([first.id, third.id]);
     expect(store.openWriter().write([candidateOf(fourth)])).toEqual({
@@ -259,8 +259,8 @@ describe("a database error in the middle of a batch", () => {
       message: "broken",
     },
     {
-      desc: "an index row that can't be inserted",
-      breakIt: `CREATE TRIGGER broken BEFORE INSERT ON term WHEN new.seq = 70
+      desc: "a part of the index that can't be inserted",
+      breakIt: `CREATE TRIGGER broken BEFORE INSERT ON tail
                 BEGIN SELECT raise(FAIL, 'broken'); END`,
       mendIt: "DROP TRIGGER broken",
       message: "broken",
@@ -320,9 +320,10 @@ describe("terms that share a key", () => {
 
   /** As if `key` were also that of a term of the event with this `seq`. */
   function collide(store: TestStore, key: number, seq: number): void {
+    store.moveTail();
     store.db
       .query(
-        `INSERT INTO term SELECT ?1, age, ord, seq, kind FROM term
+        `INSERT INTO term SELECT ?1, age, ord, seq, info FROM term
          WHERE seq = ?2 AND age < 0 GROUP BY seq`,
       )
       .run(key, seq);

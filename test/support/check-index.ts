@@ -5,6 +5,7 @@ import type { Database } from "bun:sqlite";
 import { type NostrEvent, expirationOf } from "../../src/protocol/event.ts";
 import { decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
+import { Run } from "../../src/store/run.ts";
 import { eventKeys, termRows } from "../../src/store/term.ts";
 import { naiveAddress } from "./naive-store.ts";
 
@@ -21,16 +22,48 @@ export function checkIndex(db: Database): string[] {
   const sql = "SELECT seq, id, created_at, kind, expires, payload FROM event ORDER BY seq";
   const rows = db.query(sql).values() as EventRow[];
   for (const row of rows) checkEvent(row, expected, seen, problems);
-  const terms = db.query("SELECT key, age, ord, seq, kind FROM term").values();
+  const [head, merged, merging] = db.query("SELECT seq, merged, merging FROM head").values()[0] as [
+    number,
+    number,
+    number,
+  ];
+  const terms = db.query("SELECT key, age, ord, seq, info FROM term").values() as number[][];
+  const found = new Set<string>();
   for (const term of terms) {
     const text = term.join(" ");
-    if (!expected.delete(text)) problems.push(`term without an event: ${text}`);
+    if (!expected.has(text)) problems.push(`term without an event: ${text}`);
+    if ((term[3] as number) > merging) problems.push(`term is too early in its table: ${text}`);
+    found.add(text);
   }
-  for (const text of expected) problems.push(`term is missing: ${text}`);
-  const [head] = db.query("SELECT seq FROM head").values()[0] as [number];
+  for (const row of tailRows(db, problems)) {
+    const text = row.join(" ");
+    if ((row[3] as number) <= merged) problems.push(`term should have left the tail: ${text}`);
+    if (!expected.has(text)) problems.push(`tail has a term without an event: ${text}`);
+    found.add(text);
+  }
+  for (const text of expected) if (!found.has(text)) problems.push(`term is missing: ${text}`);
   const last = rows.at(-1)?.[0] ?? 0;
   if (head < last) problems.push(`head is ${head}, the last event is ${last}`);
   return problems;
+}
+
+/** Of events that are still there. */
+function tailRows(db: Database, problems: string[]): number[][] {
+  const parts = db.query("SELECT entries, removed FROM tail ORDER BY part").values();
+  const rows: number[][] = [];
+  const removed = new Set<number>();
+  for (const [entries, seqs] of parts as [Uint8Array, Uint8Array][]) {
+    const { length, keys, ages, orders, seqs: of, infos } = Run.decode(entries);
+    for (let i = 0; i < length; i++) {
+      rows.push([keys, ages, orders, of, infos].map((column) => column[i] as number));
+    }
+    for (const seq of new Float64Array(seqs.slice().buffer)) removed.add(seq);
+  }
+  for (const seq of removed) {
+    const isThere = db.query("SELECT 1 FROM event WHERE seq = ?").values(seq).length > 0;
+    if (isThere) problems.push(`event ${seq} counts as removed`);
+  }
+  return rows.filter((row) => !removed.has(row[3] as number));
 }
 
 function checkEvent(
@@ -51,7 +84,7 @@ function checkEvent(
     seen.set(name, seq);
   }
   for (const row of termRows({ ...says, expires }, eventKeys(event), seq)) {
-    const text = [row.key, row.age + 0, row.order, row.seq, row.kind].join(" ");
+    const text = [row.key, row.age + 0, row.order, row.seq, row.info].join(" ");
     if (expected.has(text)) problems.push(`event ${seq} asks for a row twice: ${text}`);
     expected.add(text);
   }

@@ -16,6 +16,7 @@ export function storeOptions(dataDir: string): StoreOptions {
     synchronous: "off",
     cacheBytes: 256 * 1024,
     mmapBytes: 0,
+    tailEvents: 40,
     checkpointPages: 1000,
   };
 }
@@ -24,11 +25,19 @@ export class TestStore {
   private readonly dir = new TempDir();
   readonly options = storeOptions(this.dir.path);
   readonly db: Database = openForWriting(this.options);
-  readonly writer = new EventWriter(this.db);
+  readonly writer = new EventWriter(this.db, this.options);
   private readonly others: Database[] = [];
 
   write(...events: NostrEvent[]): WriteResult {
-    return this.writer.write(events.map(candidateOf));
+    const result = this.writer.write(events.map(candidateOf));
+    this.writer.maintain();
+    return result;
+  }
+
+  /** Moves all of the index into its table. */
+  moveTail(): void {
+    const writer = new EventWriter(this.db, { ...this.options, tailEvents: 1 });
+    while (writer.maintain());
   }
 
   /** Writes all of them, cut into batches of these sizes by turns. */
@@ -61,7 +70,7 @@ export class TestStore {
   openWriter(): EventWriter {
     const db = openForWriting(this.options);
     this.others.push(db);
-    return new EventWriter(db);
+    return new EventWriter(db, this.options);
   }
 
   openReader(): EventReader {
