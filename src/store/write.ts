@@ -132,8 +132,8 @@ export class EventWriter {
   }
 
   /**
-   * A bounded piece of the index's upkeep, to be called after each batch, and again at once while it
-   * returns true. Commits nothing that must be durable at once, so it doesn't wait for the disk.
+   * A bounded piece of the index's upkeep, to be called after each batch, and again at once while
+   * it returns true. Commits nothing that must be durable at once, so it doesn't wait for the disk.
    */
   maintain(): boolean {
     return this.merger.step(2 * this.rowsWritten); // so that it gains on what comes

@@ -210,3 +210,20 @@ describe.skipIf(!isNativeHere)("libsecp256k1 beside noble", () => {
     }
   });
 });
+
+test("a key that is kept parsed is never taken for another that begins alike", () => {
+  const random = randomBytesFrom(7);
+  const secret = random(32);
+  const id = random(32);
+  const pubkey = schnorr.getPublicKey(secret);
+  const sig = schnorr.sign(id, secret);
+  for (let round = 0; round < 300; round++) {
+    const other = new Uint8Array(pubkey);
+    other.set(random(28), 4); // half of these are no points
+    for (const backend of backends) {
+      expect(backend.verify(id, pubkey, sig)).toBe(true);
+      expect(backend.verify(id, other, sig)).toBe(false);
+      expect(backend.verify(id, new Uint8Array(32), sig)).toBe(false);
+    }
+  }
+});
