@@ -1,6 +1,7 @@
 // Events between threads: everything the writer and the monitor need, so that neither parses JSON
 // unless it must. Layouts as in mail.ts.
 
+import type { Settings } from "../config/options.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { type Candidate, textId } from "../store/candidate.ts";
@@ -12,6 +13,18 @@ import { MAIL } from "./mail.ts";
 //        | f64 × terms | payload
 
 const EVENT_HEADER_BYTES = 72;
+/** Of author, kind, both, and all. */
+const KEYS_BYTES = 4 * 8;
+/** A deletion has two keys for a tag. */
+const TAG_KEYS_BYTES = 2 * 8;
+const PAYLOAD_HEADER_BYTES = 5;
+
+/** Of any event that is admitted. */
+export function eventMailBytesMax(settings: Settings): number {
+  const { "events.bytes_max": bytesMax, "events.tags_max": tagsMax } = settings;
+  const keysBytes = KEYS_BYTES + TAG_KEYS_BYTES * tagsMax;
+  return EVENT_HEADER_BYTES + keysBytes + PAYLOAD_HEADER_BYTES + bytesMax;
+}
 
 export interface EventMail extends Candidate {
   /**

@@ -11,17 +11,16 @@ import { describeError, log } from "../config/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
-import { createRing } from "../ring/ring.ts";
+import { createRing, ringCapacityFor } from "../ring/ring.ts";
 import { Changes } from "./changes.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { eventMailBytesMax } from "./mail-event.ts";
 import { openInbox, openOutbox, type RingEnd, type RoleName, type Station } from "./thread.ts";
 
 export const EXIT_WORKER_FAILED = 70;
 const RING_BYTES_MIN = 1 << 20;
 /** What a record adds to a client's message or an event: headers, the frame around it. */
 const RECORD_OVERHEAD_BYTES = 4096;
-/** A deletion has two keys for a tag. */
-const TAG_KEYS_BYTES = 16;
 /** `{}` with all its fields, most of them null. */
 const FILTER_BYTES = 64;
 
@@ -49,17 +48,12 @@ export function threadCounts(settings: Settings, cores = cpus().length): ThreadC
   };
 }
 
-function powerOfTwoFrom(bytes: number): number {
-  return 2 ** Math.ceil(Math.log2(bytes));
-}
-
 /** Room for two of the largest records, so that any one always fits (see ring.ts). */
 function ringCapacity(settings: Settings): number {
-  const eventBytes = settings["events.bytes_max"] + TAG_KEYS_BYTES * settings["events.tags_max"];
   const queryBytes =
     settings["relay.message_bytes_max"] + FILTER_BYTES * settings["relay.filters_max"];
-  const largest = Math.max(queryBytes, eventBytes);
-  return Math.max(RING_BYTES_MIN, powerOfTwoFrom(2 * (largest + RECORD_OVERHEAD_BYTES)));
+  const largest = Math.max(queryBytes, eventMailBytesMax(settings));
+  return Math.max(RING_BYTES_MIN, ringCapacityFor(largest + RECORD_OVERHEAD_BYTES));
 }
 
 class Wiring {

@@ -45,6 +45,11 @@ export function openOutbox(end: RingEnd, ownBell: Doorbell): Outbox {
   return new Outbox(new RingProducer(end.ring), new Doorbell(end.bell), ownBell);
 }
 
+/** When a thread's garbage is collected: after so many records, and so long without any. */
+const GARBAGE_RECORDS_MIN = 1000;
+const QUIET_MS = 900; // less than an idle thread sleeps
+const COLLECT_EVERY_MS = 10_000;
+
 /** One role's part of the loop. */
 export interface Role {
   /** Handles one record; it stays in place until the end of the turn. */
@@ -59,12 +64,42 @@ export interface Role {
 
 /** Runs until the role has stopped. Blocks the thread: no timers, promises or postMessage here. */
 export function runThread(inbox: Inbox, role: Role): void {
+  const housekeeping = new Housekeeping();
   while (!role.isStopped) {
     const seen = inbox.bell.sequence();
     const count = inbox.drain(role.visit);
     const sleepMs = role.turn(count);
     inbox.release();
+    housekeeping.note(count);
     if (count === 0 && sleepMs > 0 && !role.isStopped) inbox.bell.wait(seen, sleepMs);
   }
   role.stop();
+}
+
+/**
+ * Left to itself, a thread that has been busy keeps its garbage until it is busy again: 20 KB for
+ * each subscription it has seen, megabytes in all. So it is collected when nothing has come for a
+ * while. That takes some 10 ms, so not often.
+ */
+class Housekeeping {
+  private records = 0;
+  private lastRecordAt = 0;
+  private collectedAt = Number.NEGATIVE_INFINITY;
+
+  /** After each turn. */
+  note(count: number): void {
+    this.records += count;
+    const now = performance.now();
+    if (count > 0) this.lastRecordAt = now;
+    else if (this.isDue(now)) {
+      Bun.gc(true);
+      this.records = 0;
+      this.collectedAt = now;
+    }
+  }
+
+  private isDue(now: number): boolean {
+    if (this.records < GARBAGE_RECORDS_MIN) return false;
+    return now - this.lastRecordAt >= QUIET_MS && now - this.collectedAt >= COLLECT_EVERY_MS;
+  }
 }

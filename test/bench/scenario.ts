@@ -72,7 +72,7 @@ export const MEASURING: Sizes = {
   idleS: 3,
   starts: 5,
   syncs: 200,
-  settleS: 0.4,
+  settleS: 3,
 };
 
 /** Too small to say anything about speed; enough to show that everything asked for happens. */
