@@ -1,17 +1,19 @@
-// The stored events that match one filter, newest first, ties by lowest id. A few index cursors
-// are merged lazily: each reads a handful of entries, more as it is used up. `step` does a bounded
-// piece of work, so that its caller can turn to other queries in between.
+// The stored events that match one filter, newest first, ties by lowest id: index entries as the
+// plan says, checked against the events themselves. `step` does a bounded piece of work, so that
+// its caller can turn to other queries in between.
 
 import type { Filter } from "../protocol/filter.ts";
+import { KeyCursor, MergedCursor, type Place, SpanCursor } from "./cursor.ts";
 import { type Plan, planFilter } from "./plan.ts";
 import type { EventReader, StoredText } from "./read.ts";
 import { authorKey, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 
 const DEPTH_MIN = 4;
-const DEPTH_MAX = 256;
 /** Cursors opened in one step. */
 const OPEN_PER_STEP = 32;
+/** Before this many entries, how often they match tells little. */
+const SAMPLE_ENTRIES = 256;
 /** Index entries looked at in one step. */
 const ENTRIES_PER_STEP = 512;
 /** Events fetched in one step, and about how many bytes of them. */
@@ -33,54 +35,6 @@ export interface Found extends Match {
   text: Buffer;
 }
 
-type Place = readonly [age: number, order: number, seq: number, info: number];
-
-class Cursor {
-  private entries: readonly TermEntry[] = [];
-  private at = 0;
-  private depth: number;
-  private isLast = false;
-  private readonly reader: EventReader;
-  private readonly key: number;
-  /** The entry this cursor stands at; null when it has no more. */
-  head: TermEntry | null = null;
-
-  /** Stands at the first entry after the given place. */
-  constructor(reader: EventReader, key: number, start: Place, depth: number) {
-    this.reader = reader;
-    this.key = key;
-    this.depth = depth;
-    this.read(start[0], start[1], start[2]);
-  }
-
-  advance(): void {
-    this.at += 1;
-    const next = this.entries[this.at];
-    if (next !== undefined) {
-      this.head = next;
-      return;
-    }
-    const last = this.head;
-    if (this.isLast || last === null) {
-      this.head = null;
-      return;
-    }
-    this.depth = Math.min(this.depth * 4, DEPTH_MAX);
-    this.read(last[0], last[1], last[2]);
-  }
-
-  private read(age: number, order: number, seq: number): void {
-    this.entries = this.reader.entries(this.key, age, order, seq, this.depth);
-    this.isLast = this.entries.length < this.depth;
-    this.at = 0;
-    this.head = this.entries[0] ?? null;
-  }
-}
-
-function compareEntries(a: TermEntry, b: TermEntry): number {
-  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
-}
-
 export interface StreamOptions {
   /** Events wanted; what ties with the last of them is added, up to `tiesMax`. */
   readonly limit: number;
@@ -99,12 +53,15 @@ export class FilterStream {
   private authorKeys: ReadonlySet<number> | null = null;
   /** Chosen by the first step. */
   private plan: Plan | null = null;
-  /** Where its cursors begin. */
+  /** Where it begins. */
   private start: Place;
-  private readonly heap: Cursor[] = [];
+  private cursor = new MergedCursor();
+  /** Of the plan's keys, how many are in the cursor. */
   private opened = 0;
-  /** Of this plan's entries, how many were looked at. */
+  /** Of this plan's entries, how many were looked at, and how many looked good. */
   private entriesSeen = 0;
+  private entriesKept = 0;
+  private firstAge = 0;
   private lastSeq = 0;
   private ready: Match[] = [];
   private readyAt = 0;
@@ -156,8 +113,10 @@ export class FilterStream {
   /** A bounded piece of work towards the next event. */
   step(): void {
     this.plan ??= this.choose();
-    if (this.opened < this.plan.keys.length) {
-      this.openSome(this.plan.keys);
+    const { keys, isSparse } = this.plan;
+    if (this.opened < keys.length) {
+      if (isSparse) this.openSpan(keys, Number.MAX_SAFE_INTEGER);
+      else this.openSome(keys);
       return;
     }
     this.ready = this.fetch();
@@ -214,27 +173,43 @@ export class FilterStream {
     return plan;
   }
 
-  /** Goes on with the plan's next, from where this one has come to. */
-  private replan(plan: Plan, last: Place): void {
-    this.plan = plan;
+  /**
+   * Goes on with the plan's next, from where this one has come to, when it would take this one too
+   * long to find what is wanted, to judge by what it has found.
+   */
+  private reconsider(last: Place): void {
+    const { next, entriesMax } = this.plan as Plan;
+    if (next === null || this.entriesSeen < SAMPLE_ENTRIES) return;
+    const kept = Math.max(0.5, this.entriesKept);
+    const missing = this.options.limit + 1 - this.entriesKept;
+    if ((missing * this.entriesSeen) / kept < entriesMax) return;
+    const span = ((last[0] - this.firstAge + 1) * missing) / kept;
+    const keys = next();
+    this.plan = { ...(this.plan as Plan), keys, isByKind: false, next: null };
     this.start = last;
-    this.authorKeys = null;
-    this.heap.length = 0;
-    this.opened = 0;
-    this.entriesSeen = 0;
+    this.cursor = new MergedCursor();
+    this.openSpan(keys, span);
   }
 
+  /** All keys together. */
+  private openSpan(keys: readonly number[], span: number): void {
+    const lastAge = -this.filter.since;
+    const wanted = this.options.limit - this.taken + 1;
+    this.cursor.add(new SpanCursor(this.reader, keys, this.start, { lastAge, span, wanted }));
+    this.opened = keys.length;
+  }
+
+  /** A cursor for each of some keys. */
   private openSome(keys: readonly number[]): void {
-    const perCursor = Math.ceil((this.options.limit + 1) / keys.length);
-    const depth = Math.max(DEPTH_MIN, Math.min(perCursor, DEPTH_MAX));
+    const isSample = this.plan?.next !== null;
+    const wanted = isSample ? SAMPLE_ENTRIES : this.options.limit + 1;
+    const perCursor = Math.ceil(wanted / keys.length);
+    const depth = Math.max(DEPTH_MIN, perCursor);
     const end = Math.min(keys.length, this.opened + OPEN_PER_STEP);
     for (; this.opened < end; this.opened++) {
       const key = keys[this.opened] as number;
-      const cursor = new Cursor(this.reader, key, this.start, depth);
-      if (cursor.head !== null) this.heap.push(cursor);
+      this.cursor.add(new KeyCursor(this.reader, key, this.start, depth));
     }
-    if (this.opened < keys.length) return;
-    for (let i = (this.heap.length >> 1) - 1; i >= 0; i--) this.sink(i);
   }
 
   /** A batch of candidates in order, then checked: the work is bounded, whatever matches. */
@@ -242,18 +217,21 @@ export class FilterStream {
     const wanted = Math.max(FETCH_MIN, this.options.limit - this.taken + 1);
     const countMax = Math.min(wanted, this.affordable());
     const candidates: TermEntry[] = [];
-    const { next, entriesMax } = this.plan as Plan;
     let entry: TermEntry | null = null;
-    for (let i = 0; i < ENTRIES_PER_STEP && candidates.length < countMax; i++) {
+    const isSample = this.plan?.next !== null && this.entriesSeen < SAMPLE_ENTRIES;
+    const entriesMax = isSample ? SAMPLE_ENTRIES - this.entriesSeen : ENTRIES_PER_STEP;
+    for (let i = 0; i < entriesMax && candidates.length < countMax; i++) {
       entry = this.nextEntry();
       if (entry === null) {
         this.isExhausted = true;
         break;
       }
-      if (this.mayMatch(entry[3])) candidates.push(entry);
+      if (this.entriesSeen === 0) this.firstAge = entry[0];
       this.entriesSeen += 1;
+      if (this.mayMatch(entry[3])) candidates.push(entry);
     }
-    if (next !== null && entry !== null && this.entriesSeen >= entriesMax) this.replan(next, entry);
+    this.entriesKept += candidates.length;
+    if (entry !== null) this.reconsider(entry);
     return candidates.length === 0 ? [] : this.check(candidates);
   }
 
@@ -290,45 +268,15 @@ export class FilterStream {
     return found;
   }
 
-  /** The next entry of all cursors within the time range, each event once. */
+  /** The next entry within the time range, each event once. */
   private nextEntry(): TermEntry | null {
     for (;;) {
-      const cursor = this.heap[0];
-      const entry = cursor?.head ?? null;
-      if (cursor === undefined || entry === null || entry[0] > -this.filter.since) return null;
-      cursor.advance();
-      this.settleTop();
+      const entry = this.cursor.head;
+      if (entry === null || entry[0] > -this.filter.since) return null;
+      this.cursor.advance();
       if (entry[2] === this.lastSeq || entry[2] > this.options.headSeq) continue;
       this.lastSeq = entry[2];
       return entry;
     }
-  }
-
-  private settleTop(): void {
-    if ((this.heap[0] as Cursor).head === null) {
-      const last = this.heap.pop() as Cursor;
-      if (this.heap.length === 0) return;
-      if (last.head !== null) this.heap[0] = last;
-    }
-    this.sink(0);
-  }
-
-  private sink(start: number): void {
-    const { heap } = this;
-    let at = start;
-    for (;;) {
-      const left = 2 * at + 1;
-      if (left >= heap.length) return;
-      const right = left + 1;
-      const child = right < heap.length && this.isBefore(right, left) ? right : left;
-      if (!this.isBefore(child, at)) return;
-      [heap[at], heap[child]] = [heap[child] as Cursor, heap[at] as Cursor];
-      at = child;
-    }
-  }
-
-  private isBefore(a: number, b: number): boolean {
-    const left = (this.heap[a] as Cursor).head as TermEntry;
-    return compareEntries(left, (this.heap[b] as Cursor).head as TermEntry) < 0;
   }
 }

@@ -6,7 +6,7 @@
 // Many authors are a case of their own. The newest events of the kinds asked for, whoever wrote
 // them, are one cursor a kind, and their entries say who did: where the authors write much of all
 // there is, the wanted ones are soon found among them. How much they write isn't known beforehand,
-// so it is tried, for as long as opening a cursor for each author would take.
+// so it is tried; the first entries also tell how far back all authors together must be read.
 
 import type { Filter } from "../protocol/filter.ts";
 import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
@@ -16,8 +16,8 @@ const AUTHOR_KINDS_MAX = 1000;
 /** With so many authors' keys, the kinds are tried first, unless they are too many themselves. */
 const TRIED_AUTHORS_MIN = 8;
 const TRIED_KINDS_MAX = 16;
-/** A cursor costs as much as reading so many entries of another. */
-const TRIED_ENTRIES = 32;
+/** To look for an author's events costs as much as reading so many entries of a kind. */
+const TRIED_ENTRIES = 8;
 /** An estimate looks at this many keys of a way in, and counts at most so many entries in all. */
 const ESTIMATE_KEYS = 8;
 const ESTIMATE_ENTRIES_MIN = 1024;
@@ -32,25 +32,31 @@ export interface Plan {
   readonly keys: readonly number[];
   /** Whether these are kinds' keys, whose entries tell the author. */
   readonly isByKind: boolean;
-  /** Another plan, to go on with where this one has come to after so many entries. */
-  readonly next: Plan | null;
+  /** Whether each key has next to no entries. */
+  readonly isSparse: boolean;
+  /** Another plan's keys, to go on with when this one would look at more entries than this. */
+  readonly next: (() => readonly number[]) | null;
   readonly entriesMax: number;
 }
 
 export function planFilter(filter: Filter, count: CountEntries): Plan {
-  if (filter.ids !== null) return planOf([...filter.ids].map(idKey));
+  if (filter.ids !== null) return { ...planOf([...filter.ids].map(idKey)), isSparse: true };
   const { kinds, authors } = filter;
+  if (filter.tags.length === 0 && authors !== null && kinds !== null) {
+    const count = authors.size * kinds.size;
+    if (count >= TRIED_AUTHORS_MIN && kinds.size <= TRIED_KINDS_MAX) {
+      const next = (): number[] => authorKeys(authors, kinds);
+      return { ...planByKind(kinds), next, entriesMax: TRIED_ENTRIES * count };
+    }
+  }
   const ways = waysIn(filter);
   if (ways.length === 0) return kinds === null ? planOf([ALL_KEY]) : planByKind(kinds);
-  if (ways.length > 1) return planOf(smallest(ways, count));
-  const plan = planOf(ways[0] as number[]);
-  if (authors === null || kinds === null || kinds.size > TRIED_KINDS_MAX) return plan;
-  if (plan.keys.length < TRIED_AUTHORS_MIN) return plan;
-  return { ...planByKind(kinds), next: plan, entriesMax: TRIED_ENTRIES * plan.keys.length };
+  return planOf(ways.length === 1 ? (ways[0] as number[]) : smallest(ways, count));
 }
 
 function planOf(keys: readonly number[]): Plan {
-  return { keys, isByKind: false, next: null, entriesMax: Number.POSITIVE_INFINITY };
+  const entriesMax = Number.POSITIVE_INFINITY;
+  return { keys, isByKind: false, isSparse: false, next: null, entriesMax };
 }
 
 function planByKind(kinds: ReadonlySet<number>): Plan {

@@ -4,8 +4,8 @@
 // from being checkpointed.
 
 import type { Database, Statement } from "bun:sqlite";
-import { payloadText } from "./payload.ts";
-import { RowLookup } from "./rows.ts";
+import { TEXT_SQL, textOf } from "./payload.ts";
+import { EntryRange, RowLookup } from "./rows.ts";
 import { mergeEntries, Tail } from "./tail.ts";
 import type { TermEntry } from "./term.ts";
 
@@ -29,6 +29,7 @@ export class EventReader {
   private readonly countTerms: Statement;
   private readonly selectAfter: Statement;
   private readonly bySeq: RowLookup;
+  private readonly range: EntryRange;
 
   constructor(db: Database) {
     this.begin = db.prepare("BEGIN");
@@ -47,9 +48,11 @@ export class EventReader {
        (SELECT 1 FROM term WHERE key = ?1 AND age BETWEEN ?2 AND ?3 LIMIT ?4)`,
     );
     this.selectAfter = db.prepare(
-      "SELECT seq, expires, payload FROM event WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
+      `SELECT seq, expires, ${TEXT_SQL} FROM event
+       WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3`,
     );
-    this.bySeq = new RowLookup(db, "SELECT seq, expires, payload FROM event WHERE seq", 0);
+    this.range = new EntryRange(db);
+    this.bySeq = new RowLookup(db, `SELECT seq, expires, ${TEXT_SQL} FROM event WHERE seq`, 0);
   }
 
   /** One transaction for all that `body` reads: a third of a small statement's cost is its own. */
@@ -79,6 +82,19 @@ export class EventReader {
     if (!this.hasTail) this.head();
     const rows = this.selectTerms.values(key, age, order, seq, limit) as TermEntry[];
     return mergeEntries(rows, this.tail.entries(key, age, order, seq, limit), limit, isBefore);
+  }
+
+  /** All index entries under these keys in a time range, in order; null when more than `max`. */
+  entriesBetween(
+    keys: readonly number[],
+    fromAge: number,
+    toAge: number,
+    max: number,
+  ): TermEntry[] | null {
+    if (!this.hasTail) this.head();
+    const found = this.range.read(keys, fromAge, toAge, max);
+    if (found === null || !this.tail.collect(keys, fromAge, toAge, max, found)) return null;
+    return found.sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
   }
 
   /** Up to `limit` index entries under `key`, before the given one, in descending order. */
@@ -124,6 +140,6 @@ function isBefore(a: TermEntry, b: TermEntry): boolean {
   return a[1] !== b[1] ? a[1] < b[1] : a[2] < b[2];
 }
 
-function storedText([seq, expires, payload]: [number, number, Uint8Array]): StoredText {
-  return { seq, expires, text: payloadText(payload) };
+function storedText([seq, expires, bytes]: [number, number, Uint8Array]): StoredText {
+  return { seq, expires, text: textOf(bytes) };
 }

@@ -3,6 +3,7 @@
 // which bounds the statement cache too.
 
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
+import type { TermEntry } from "./term.ts";
 
 /** Descending, so that a run of rows is cut into the largest pieces first. */
 const INSERT_SIZES = [64, 16, 4, 1];
@@ -49,10 +50,10 @@ class SizedStatements {
   }
 
   /** `keys` are at most as many as the largest size, and are filled up in place. */
-  values(keys: number[]): unknown[][] {
+  values(keys: number[], ...more: readonly number[]): unknown[][] {
     const index = LOOKUP_SIZES.findIndex((size) => size >= keys.length);
     while (keys.length < (LOOKUP_SIZES[index] as number)) keys.push(this.fill);
-    return (this.statements[index] as Statement).values(...keys);
+    return (this.statements[index] as Statement).values(...keys, ...more);
   }
 }
 
@@ -76,6 +77,28 @@ export class RowLookup {
   /** Visits each row found, in no order. */
   each(keys: readonly number[], visit: (row: unknown[]) => void): void {
     for (const piece of pieces(keys)) for (const row of this.all.values(piece)) visit(row);
+  }
+}
+
+/** Index entries under any number of keys, with ages in a range, in no order. */
+export class EntryRange {
+  private readonly all: SizedStatements;
+
+  constructor(db: Database) {
+    const select = "SELECT age, ord, seq, info FROM term WHERE key";
+    const range = "AND age BETWEEN ? AND ? LIMIT ?";
+    this.all = new SizedStatements(db, (n) => `${select} IN (${questionMarks(n)}) ${range}`, 0);
+  }
+
+  /** Null when there are more than `max`. */
+  read(keys: readonly number[], fromAge: number, toAge: number, max: number): TermEntry[] | null {
+    const entries: TermEntry[] = [];
+    for (const piece of pieces(keys)) {
+      const rows = this.all.values(piece, fromAge, toAge, max - entries.length + 1);
+      for (const row of rows) entries.push(row as TermEntry);
+      if (entries.length > max) return null;
+    }
+    return entries;
   }
 }
 

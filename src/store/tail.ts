@@ -115,6 +115,27 @@ export class Tail {
     return found;
   }
 
+  /** Adds all entries under these keys with such ages; false when `found` has more than `max`. */
+  collect(
+    keys: readonly number[],
+    fromAge: number,
+    toAge: number,
+    max: number,
+    found: TermEntry[],
+  ): boolean {
+    for (const run of this.runs) {
+      for (const key of keys) {
+        let at = run.after(key, fromAge, -1, -1);
+        for (; at < run.length; at++) {
+          if (run.keys[at] !== key || (run.ages[at] as number) > toAge) break;
+          this.push(found, run, at);
+          if (found.length > max) return false;
+        }
+      }
+    }
+    return true;
+  }
+
   /** How many entries `key` has with ages from `first` to `last`, those of removed events too. */
   count(key: number, first: number, last: number): number {
     let count = 0;

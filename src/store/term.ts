@@ -30,6 +30,8 @@ const WHAT = {
   expiring: 9,
 } as const;
 
+/** Beyond an author's kinds. */
+const HEX_TAG = 0x1000000;
 const TWO_32 = 0x100000000;
 
 /**
@@ -45,9 +47,28 @@ function quickKey(what: number, text: string): number {
     low = Math.imul(low ^ unit, 0x9e3779b1);
     high = Math.imul(high ^ unit, 0x5f356495);
   }
-  low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
-  high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
+  return finish(low, high);
+}
+
+function finish(first: number, second: number): number {
+  const low =
+    Math.imul(first ^ (first >>> 16), 0x85ebca6b) ^ Math.imul(second ^ (second >>> 13), 0xc2b2ae35);
+  const high =
+    Math.imul(second ^ (second >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
   return (high & 0x7fff) * TWO_32 + (low >>> 0);
+}
+
+/**
+ * The same of 64 hex digits, of which the first 16 say enough: a long list of authors is mostly
+ * hashing.
+ */
+function hexKey(what: number, hex: string): number {
+  const low = Number.parseInt(hex.slice(0, 8), 16);
+  const high = Number.parseInt(hex.slice(8, 16), 16);
+  return finish(
+    Math.imul(low ^ Math.imul(0xdeadbeef ^ what, 0x9e3779b1), 0x9e3779b1),
+    Math.imul(high ^ Math.imul(0x41c6ce57 ^ what, 0x5f356495), 0x5f356495),
+  );
 }
 
 const digest = Buffer.alloc(32);
@@ -66,7 +87,7 @@ export function idKey(id: string): number {
 }
 
 export function authorKey(pubkey: string): number {
-  return quickKey(WHAT.author, pubkey);
+  return hexKey(WHAT.author, pubkey);
 }
 
 export function kindKey(kind: number): number {
@@ -74,11 +95,13 @@ export function kindKey(kind: number): number {
 }
 
 export function authorKindKey(pubkey: string, kind: number): number {
-  return quickKey(WHAT.authorKind, `${kind}:${pubkey}`);
+  return hexKey(WHAT.authorKind + (kind << 8), pubkey);
 }
 
 export function tagKey(letter: string, value: string): number {
-  return quickKey(0x100 + letter.charCodeAt(0), value);
+  const code = letter.charCodeAt(0);
+  if (letter === "e" || letter === "p") return hexKey(HEX_TAG + code, value);
+  return quickKey(0x100 + code, value);
 }
 
 export function addressKey(address: string): number {

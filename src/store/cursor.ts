@@ -1,0 +1,182 @@
+// Index entries in order, newest first, ties by lowest id: of one key, read a few at a time; of
+// many keys, read together, a span of time at a time; of several such cursors, merged lazily.
+
+import type { EventReader } from "./read.ts";
+import type { TermEntry } from "./term.ts";
+
+export type Place = readonly [age: number, order: number, seq: number, info: number];
+
+export interface Cursor {
+  /** The entry it stands at; null when it has no more. */
+  readonly head: TermEntry | null;
+  advance(): void;
+}
+
+const DEPTH_MAX = 256;
+
+/** One key's entries: each time it has used up those it has read, it reads more at once. */
+export class KeyCursor implements Cursor {
+  head: TermEntry | null = null;
+  private entries: readonly TermEntry[] = [];
+  private at = 0;
+  private depth: number;
+  private isLast = false;
+  private readonly reader: EventReader;
+  private readonly key: number;
+
+  /** Stands at the first entry after the given place. */
+  constructor(reader: EventReader, key: number, start: Place, depth: number) {
+    this.reader = reader;
+    this.key = key;
+    this.depth = Math.min(depth, DEPTH_MAX);
+    this.read(start[0], start[1], start[2]);
+  }
+
+  advance(): void {
+    this.at += 1;
+    const next = this.entries[this.at];
+    if (next !== undefined) {
+      this.head = next;
+      return;
+    }
+    const last = this.head;
+    if (this.isLast || last === null) {
+      this.head = null;
+      return;
+    }
+    this.depth = Math.min(this.depth * 4, DEPTH_MAX);
+    this.read(last[0], last[1], last[2]);
+  }
+
+  private read(age: number, order: number, seq: number): void {
+    this.entries = this.reader.entries(this.key, age, order, seq, this.depth);
+    this.isLast = this.entries.length < this.depth;
+    this.at = 0;
+    this.head = this.entries[0] ?? null;
+  }
+}
+
+/** More than this in one span: it is cut down, unless it is one second already. */
+const SPAN_ENTRIES_MAX = 4096;
+const SPAN_GROWTH = 16;
+
+/**
+ * Many keys' entries, all of those in a span of time at once: one look-up for each key, a fifth of
+ * what a cursor for it costs. Spans grow while they hold less than half of what is wanted.
+ */
+export class SpanCursor implements Cursor {
+  head: TermEntry | null = null;
+  private entries: readonly TermEntry[] = [];
+  private at = 0;
+  private readonly reader: EventReader;
+  private readonly keys: readonly number[];
+  private readonly start: Place;
+  private readonly lastAge: number;
+  private readonly wanted: number;
+  private fromAge: number;
+  private span: number;
+
+  /** Entries after `start`, up to `lastAge`. The first span is so many seconds wide. */
+  constructor(
+    reader: EventReader,
+    keys: readonly number[],
+    start: Place,
+    { lastAge, span, wanted }: { lastAge: number; span: number; wanted: number },
+  ) {
+    this.reader = reader;
+    this.keys = keys;
+    this.start = start;
+    this.lastAge = lastAge;
+    this.wanted = wanted;
+    this.fromAge = start[0];
+    this.span = Math.max(1, Math.ceil(span));
+    this.fill();
+  }
+
+  advance(): void {
+    this.at += 1;
+    this.head = this.entries[this.at] ?? null;
+    if (this.head === null) this.fill();
+  }
+
+  private fill(): void {
+    while (this.head === null && this.fromAge <= this.lastAge) {
+      const toAge = Math.min(this.lastAge, this.fromAge + this.span - 1);
+      const isOneSecond = toAge === this.fromAge;
+      const max = isOneSecond ? Number.MAX_SAFE_INTEGER : SPAN_ENTRIES_MAX;
+      const found = this.reader.entriesBetween(this.keys, this.fromAge, toAge, max);
+      if (found === null) {
+        this.span = Math.max(1, Math.floor(Math.min(this.span, toAge - this.fromAge) / 4));
+        continue;
+      }
+      if (this.fromAge === this.start[0]) {
+        this.entries = found.filter((entry) => compareEntries(entry, this.start) > 0);
+      } else this.entries = found;
+      this.at = 0;
+      this.head = this.entries[0] ?? null;
+      this.fromAge = toAge + 1;
+      if (found.length < this.wanted / 2) this.span *= SPAN_GROWTH;
+    }
+  }
+}
+
+export function compareEntries(a: Place, b: Place): number {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+}
+
+/** Several cursors as one: a heap with the first entry of all on top. */
+export class MergedCursor implements Cursor {
+  private readonly heap: Cursor[] = [];
+
+  /** Cursors are added before the first look at `head`. */
+  add(cursor: Cursor): void {
+    if (cursor.head === null) return;
+    this.heap.push(cursor);
+    let at = this.heap.length - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!this.isBefore(at, parent)) return;
+      this.swap(at, parent);
+      at = parent;
+    }
+  }
+
+  get head(): TermEntry | null {
+    return this.heap[0]?.head ?? null;
+  }
+
+  advance(): void {
+    const top = this.heap[0] as Cursor;
+    top.advance();
+    if (top.head === null) {
+      const last = this.heap.pop() as Cursor;
+      if (this.heap.length === 0) return;
+      if (last !== top) this.heap[0] = last;
+    }
+    this.sink();
+  }
+
+  private sink(): void {
+    const { heap } = this;
+    let at = 0;
+    for (;;) {
+      const left = 2 * at + 1;
+      if (left >= heap.length) return;
+      const right = left + 1;
+      const child = right < heap.length && this.isBefore(right, left) ? right : left;
+      if (!this.isBefore(child, at)) return;
+      this.swap(at, child);
+      at = child;
+    }
+  }
+
+  private swap(a: number, b: number): void {
+    const { heap } = this;
+    [heap[a], heap[b]] = [heap[b] as Cursor, heap[a] as Cursor];
+  }
+
+  private isBefore(a: number, b: number): boolean {
+    const left = (this.heap[a] as Cursor).head as TermEntry;
+    return compareEntries(left, (this.heap[b] as Cursor).head as TermEntry) < 0;
+  }
+}
