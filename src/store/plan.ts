@@ -8,7 +8,7 @@
 // there is, the wanted ones are soon found among them. How much they write isn't known beforehand,
 // so it is tried; the first entries also tell how far back all authors together must be read.
 
-import type { Filter } from "../protocol/filter.ts";
+import type { Filter, TagCondition } from "../protocol/filter.ts";
 import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
 
 /** Beyond this many authors × kinds, authors are read and the kind checked in the index entry. */
@@ -109,10 +109,22 @@ function estimate(keys: readonly number[], count: CountEntries, max: number): Es
   return { keys, size: (entries / looked) * keys.length + keys.length, isCutOff };
 }
 
-/** The keys under which the monitor keeps a filter: the same ways in, without a database to ask. */
+/**
+ * The keys under which the monitor keeps a filter: the way in with the fewest keys, for each takes
+ * memory, as there is no database to ask for the one with the fewest events.
+ */
 export function monitorKeys(filter: Filter): readonly number[] {
-  if (filter.ids !== null) return [...filter.ids].map(idKey);
-  const ways = waysIn(filter);
-  if (ways.length === 0) return filter.kinds === null ? [ALL_KEY] : [...filter.kinds].map(kindKey);
-  return ways.reduce((best, keys) => (keys.length < best.length ? keys : best));
+  const { ids, authors, kinds, tags } = filter;
+  if (ids !== null) return [...ids].map(idKey);
+  const best = tags.reduce<TagCondition | undefined>(
+    (a, b) => (a !== undefined && a.values.size <= b.values.size ? a : b),
+    undefined,
+  );
+  if (authors !== null && (best === undefined || authors.size <= best.values.size)) {
+    const [kind] = kinds?.size === 1 ? kinds : [];
+    if (kind === undefined) return [...authors].map(authorKey);
+    return [...authors].map((author) => authorKindKey(author, kind));
+  }
+  if (best !== undefined) return [...best.values].map((value) => tagKey(best.letter, value));
+  return kinds === null ? [ALL_KEY] : [...kinds].map(kindKey);
 }

@@ -47,7 +47,7 @@ function planKeys(filter: Filter, count: CountEntries): readonly number[] {
 describe("the only way in is taken without counting", () => {
   const ids = ["a", "b"].map((digit) => digit.repeat(64));
   const [first, second] = [author(1), author(2)];
-  const cases: { filter: RawFilter; keys: number[] }[] = [
+  const cases: { filter: RawFilter; keys: number[]; monitored?: number[] }[] = [
     { filter: {}, keys: [ALL_KEY] },
     { filter: { since: 1, until: 2, limit: 3 }, keys: [ALL_KEY] },
     { filter: { kinds: [1, 0] }, keys: [kindKey(1), kindKey(0)] },
@@ -57,13 +57,18 @@ describe("the only way in is taken without counting", () => {
     {
       filter: { authors: [first, second], kinds: [0, 3] },
       keys: [first, second].flatMap((pubkey) => [0, 3].map((kind) => authorKindKey(pubkey, kind))),
+      monitored: [authorKey(first), authorKey(second)],
+    },
+    {
+      filter: { authors: [first, second], kinds: [3] },
+      keys: [authorKindKey(first, 3), authorKindKey(second, 3)],
     },
     { filter: { "#t": ["x", "y"], kinds: [1] }, keys: [tagKey("t", "x"), tagKey("t", "y")] },
   ];
-  for (const { filter, keys } of cases) {
+  for (const { filter, keys, monitored = keys } of cases) {
     test(JSON.stringify(filter).slice(0, 60), () => {
       expect(planKeys(parsed(filter), uncounted)).toEqual(keys);
-      expect(monitorKeys(parsed(filter))).toEqual(keys);
+      expect(monitorKeys(parsed(filter))).toEqual(monitored);
     });
   }
 
