@@ -95,6 +95,10 @@ function writeEvent(
   out.commit(MAIL.event, eventMailBytes(candidate));
 }
 
+export function readEventSeq(ring: RingConsumer): number {
+  return ring.view.getFloat64(ring.offset, true);
+}
+
 /** The payload stays in the ring: whoever keeps it beyond the batch copies it. */
 export function readEvent(ring: RingConsumer): EventMail {
   const { view, offset: at } = ring;

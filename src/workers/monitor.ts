@@ -25,7 +25,7 @@ import {
   type SubscribeMail,
   type SubscriptionRef,
 } from "./mail.ts";
-import { type EventMail, readEvent } from "./mail-event.ts";
+import { type EventMail, readEvent, readEventSeq } from "./mail-event.ts";
 import { FANOUT_HEADER_BYTES, type Recipient, recipientBytes, sendFanout } from "./mail-frames.ts";
 import { RecentEphemerals } from "./recent-ephemerals.ts";
 import { RecentEvents } from "./recent-events.ts";
@@ -78,7 +78,8 @@ export class Monitor implements Role {
   readonly visit = (ring: RingConsumer): void => {
     switch (ring.type) {
       case MAIL.event:
-        this.onEvent(readEvent(ring));
+        if (this.index.size > 0 || readEventSeq(ring) <= 0) this.onEvent(readEvent(ring));
+        else this.passOver(readEventSeq(ring));
         break;
       case MAIL.subscribe:
         this.onSubscribe(readSubscribe(ring));
@@ -118,6 +119,12 @@ export class Monitor implements Role {
     }
     const recipients = this.match(mail);
     if (recipients.length > 0) this.send(recipients, mail.text);
+  }
+
+  /** Nobody has subscribed. Whoever does has it from the database, if not from a reader. */
+  private passOver(seq: number): void {
+    this.lastSeq = Math.max(this.lastSeq, seq);
+    this.recent.skip(seq);
   }
 
   /** The subscriptions that the event is new to and some filter of which it matches. */

@@ -35,6 +35,18 @@ describe("what came after a commit", () => {
     expect(recent.after(999)).toEqual([]);
   });
 
+  test("is unknown before a commit that was passed over, and known after it", () => {
+    const recent = new RecentEvents();
+    recent.skip(7);
+    expect(recent.after(6)).toBe(null);
+    expect(recent.after(7)).toEqual([]);
+    const next = add(recent, 8);
+    expect(recent.after(7)).toEqual([next]);
+    recent.skip(9);
+    expect(recent.after(8)).toBe(null);
+    expect(recent.after(9)).toEqual([]);
+  });
+
   test("is a copy: the text's memory may be used again", () => {
     const recent = new RecentEvents();
     const text = Buffer.from("before");
