@@ -14,7 +14,7 @@
 
 import type { Database, Statement } from "bun:sqlite";
 import { isBefore, Run } from "./run.ts";
-import type { TermEntry } from "./term.ts";
+import { STRONG_KEYS, type TermEntry } from "./term.ts";
 
 export interface Head {
   readonly seq: number;
@@ -34,8 +34,11 @@ export class Tail {
   private part = 0;
   private merged = 0;
   private isLoaded = false;
+  /** Of what a writer looks up (term.ts), the keys that are here; null for who looks up nothing. */
+  private readonly strongKeys: Set<number> | null;
 
-  constructor(db: Database) {
+  constructor(db: Database, { isWriter = false } = {}) {
+    this.strongKeys = isWriter ? new Set() : null;
     this.selectHead = db.prepare("SELECT seq, part, merged, merging FROM head");
     this.selectParts = db.prepare(
       "SELECT part, entries, removed FROM tail WHERE part > ? ORDER BY part",
@@ -69,6 +72,7 @@ export class Tail {
     for (const seq of removed) this.removed.add(seq);
     this.part = part;
     if (run.length === 0) return;
+    this.noteStrongKeys(run);
     let last = run;
     for (;;) {
       const previous = this.runs.at(-1);
@@ -77,6 +81,17 @@ export class Tail {
       last = Run.merge(previous, last);
     }
     this.runs.push(last);
+  }
+
+  /** False when there is surely no entry under this strong key. For a writer's tail only. */
+  mayHave(strongKey: number): boolean {
+    return this.strongKeys?.has(strongKey) ?? true;
+  }
+
+  private noteStrongKeys(run: Run): void {
+    if (this.strongKeys === null) return;
+    const first = run.after(STRONG_KEYS, Number.NEGATIVE_INFINITY, -1, -1);
+    for (let i = first; i < run.length; i++) this.strongKeys.add(run.keys[i] as number);
   }
 
   /** Is this event gone, though its rows are still here? */
@@ -161,6 +176,8 @@ export class Tail {
       .map((run) => run.filter((seq) => seq > merged))
       .filter((run) => run.length > 0);
     for (const seq of this.removed) if (seq <= merged) this.removed.delete(seq);
+    this.strongKeys?.clear();
+    for (const run of this.runs) this.noteStrongKeys(run);
   }
 
   private push(found: TermEntry[], run: Run, at: number): void {

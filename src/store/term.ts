@@ -33,6 +33,8 @@ const WHAT = {
 /** Beyond an author's kinds. */
 const HEX_TAG = 0x1000000;
 const TWO_32 = 0x100000000;
+/** All strong keys are from here on. */
+export const STRONG_KEYS = 2 ** 47;
 
 /**
  * 47 bits of a hash of UTF-16 code units: two 32-bit lanes with different odd multipliers, finished
@@ -82,8 +84,10 @@ function strongKey(what: number, text: string): number {
 export const ALL_KEY = quickKey(WHAT.all, "");
 export const EXPIRING_KEY = quickKey(WHAT.expiring, "");
 
+/** Cut from the id, which is SHA-256 itself; not of the digits that `idOrder` has. */
 export function idKey(id: string): number {
-  return strongKey(WHAT.id, id);
+  const low = Number.parseInt(id.slice(16, 24), 16);
+  return STRONG_KEYS + (Number.parseInt(id.slice(24, 28), 16) & 0x7fff) * TWO_32 + low;
 }
 
 export function authorKey(pubkey: string): number {

@@ -102,7 +102,7 @@ export class EventWriter {
     this.db = db;
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.lookup = new FirstEntries(db, HITS_MAX, 0);
-    this.tail = new Tail(db);
+    this.tail = new Tail(db, { isWriter: true });
     this.merger = new Merger(db, this.tail, options);
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?");
@@ -220,6 +220,7 @@ export class EventWriter {
       else list.push(hit);
     };
     for (const key of keys) {
+      if (!this.tail.mayHave(key)) continue;
       const entries = this.tail.entries(key, Number.NEGATIVE_INFINITY, 0, 0, HITS_MAX);
       for (const [age, , seq] of entries) add(key, age, seq);
     }
