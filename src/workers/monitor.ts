@@ -124,7 +124,7 @@ export class Monitor implements Role {
   /** Nobody has subscribed. Whoever does has it from the database, if not from a reader. */
   private passOver(seq: number): void {
     this.lastSeq = Math.max(this.lastSeq, seq);
-    this.recent.skip(seq);
+    this.recent.passOver(seq);
   }
 
   /** The subscriptions that the event is new to and some filter of which it matches. */

@@ -32,7 +32,7 @@ export class RecentEvents {
   }
 
   /** A commit that isn't kept, nor any before it. */
-  skip(seq: number): void {
+  passOver(seq: number): void {
     if (this.events.length > 0) this.events = [];
     this.start = 0;
     this.bytes = 0;

@@ -37,12 +37,12 @@ describe("what came after a commit", () => {
 
   test("is unknown before a commit that was passed over, and known after it", () => {
     const recent = new RecentEvents();
-    recent.skip(7);
+    recent.passOver(7);
     expect(recent.after(6)).toBe(null);
     expect(recent.after(7)).toEqual([]);
     const next = add(recent, 8);
     expect(recent.after(7)).toEqual([next]);
-    recent.skip(9);
+    recent.passOver(9);
     expect(recent.after(8)).toBe(null);
     expect(recent.after(9)).toEqual([]);
   });
