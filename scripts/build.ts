@@ -1,5 +1,5 @@
 /**
- * Builds dist/nandu: one executable with Bun, all of src/, the worker and, when vendor/ has it,
+ * Builds dist/nandu: one executable with Bun, all of src/, the workers and, when vendor/ has it,
  * libsecp256k1. It needs neither Bun nor node_modules where it runs.
  * Usage: bun scripts/build.ts [--outfile FILE]
  */
@@ -19,6 +19,8 @@ import type { BunPlugin } from "bun";
 import { COMMIT, VERSION } from "../src/version.ts";
 
 const projectDir = join(import.meta.dir, "..");
+/** Where threads start. */
+const entries = ["src/server.ts", "src/workers/worker.ts", "src/workers/import-worker.ts"];
 const libraryPath = join(projectDir, "vendor/libsecp256k1.so.1");
 
 /** Puts the library's file into the executable and its path into src/crypto/open-backend.ts. */
@@ -70,9 +72,10 @@ async function build(outfile: string): Promise<void> {
   const folder = mkdtempSync(join(dirname(outfile), ".build-"));
   const unfinished = join(folder, "nandu");
   const result = await Bun.build({
-    entrypoints: [join(projectDir, "src/server.ts"), join(projectDir, "src/workers/worker.ts")],
+    entrypoints: entries.map((path) => join(projectDir, path)),
     // Entry points side by side: in the executable `import.meta.url` of all code is the root, so
-    // `new URL("./worker.ts", import.meta.url)` in src/workers/pool.ts must find it there.
+    // `new URL("./worker.ts", import.meta.url)` in src/workers/pool.ts must find it there, and
+    // src/workers/import-pool.ts its own.
     naming: { entry: "[name].[ext]" },
     // Names stay, for stack traces and profiles; they cost 40 KB of 110 MB.
     minify: { whitespace: true, syntax: true, identifiers: false },

@@ -1,6 +1,10 @@
 // `nandu export`: all events as JSONL, oldest first, ties by lowest id; or newest first.
 
-import type { EventReader, StoredText, TermEntry } from "../store/read.ts";
+import type { Database } from "bun:sqlite";
+import { setting } from "../config/current.ts";
+import { ExportRows } from "../store/export-rows.ts";
+import { textStart } from "../store/payload.ts";
+import type { EventReader, TermEntry } from "../store/read.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { type Command, configure, EXIT_OK, parseFlags, parseTime, UsageError } from "./command.ts";
 import type { Output } from "./output.ts";
@@ -14,52 +18,78 @@ in unix seconds, or an age such as 12h, 7d or 1y before now; both ends are inclu
   --reverse  newest first
 `;
 
+/** Index entries read at once. */
 const ENTRIES = 512;
+/** Events fetched at once, and how many bytes they may have if all were as long as any can be. */
+const FETCH_MIN = 16;
+const FETCH_MAX = 512;
+const FETCH_BYTES = 64 << 20;
 const OLDEST_FIRST_START = Number.MAX_SAFE_INTEGER;
 
-/** Index entries from the oldest on, each second's in the order of ids. */
-function* oldestFirst(reader: EventReader, since: number, until: number): Generator<TermEntry> {
-  let second: TermEntry[] = []; // entries come with descending ids, and leave ascending
+type VisitSeq = (seq: number) => void;
+
+/** Visits events from the oldest on, each second's in the order of ids. */
+function oldestFirst(reader: EventReader, since: number, until: number, visit: VisitSeq): void {
+  let second: number[] = []; // entries come with descending ids, and leave ascending
   let at: TermEntry = [-since, OLDEST_FIRST_START, OLDEST_FIRST_START, 0];
   for (;;) {
     const entries = reader.entriesBefore(ALL_KEY, at[0], at[1], at[2], ENTRIES);
     for (const entry of entries) {
-      if (entry[0] < -until) break;
-      if (second.length > 0 && (second[0] as TermEntry)[0] !== entry[0]) {
-        yield* second.reverse();
+      if (entry[0] !== at[0]) {
+        for (const seq of second.reverse()) visit(seq);
         second = [];
       }
-      second.push(entry);
+      if (entry[0] < -until) return;
+      second.push(entry[2]);
+      at = entry;
     }
-    const last = entries.at(-1);
-    if (last === undefined || entries.length < ENTRIES || last[0] < -until) break;
-    at = last;
+    if (entries.length < ENTRIES) break;
   }
-  yield* second.reverse();
+  for (const seq of second.reverse()) visit(seq);
 }
 
-function* newestFirst(reader: EventReader, since: number, until: number): Generator<TermEntry> {
+function newestFirst(reader: EventReader, since: number, until: number, visit: VisitSeq): void {
   let at: TermEntry = [-until, -1, -1, 0];
   for (;;) {
     const entries = reader.entries(ALL_KEY, at[0], at[1], at[2], ENTRIES);
     for (const entry of entries) {
       if (entry[0] > -since) return;
-      yield entry;
+      visit(entry[2]);
     }
     if (entries.length < ENTRIES) return;
     at = entries.at(-1) as TermEntry;
   }
 }
 
-function print(reader: EventReader, seqs: readonly number[], output: Output): void {
-  const now = Date.now() / 1000;
-  const texts = new Map<number, StoredText>();
-  for (const stored of reader.texts(seqs)) texts.set(stored.seq, stored);
-  for (const seq of seqs) {
-    const stored = texts.get(seq); // deleted meanwhile, or replaced
-    if (stored === undefined || (stored.expires !== 0 && stored.expires <= now)) continue;
-    output.line(stored.text);
+/** Prints the events whose seqs it is given, but for those deleted meanwhile, and expired ones. */
+class Printer {
+  private readonly rows: ExportRows;
+  private readonly output: Output;
+  private readonly fetchMax: number;
+  private seqs: number[] = [];
+  private now = 0;
+
+  constructor(db: Database, output: Output) {
+    this.rows = new ExportRows(db);
+    this.output = output;
+    const affordable = Math.floor(FETCH_BYTES / setting("events.bytes_max"));
+    this.fetchMax = Math.max(FETCH_MIN, Math.min(affordable, FETCH_MAX));
   }
+
+  readonly add = (seq: number): void => {
+    this.seqs.push(seq);
+    if (this.seqs.length >= this.fetchMax) this.print();
+  };
+
+  print(): void {
+    this.now = Date.now() / 1000;
+    this.rows.each(this.seqs, this.printOne);
+    this.seqs = [];
+  }
+
+  private readonly printOne = (expires: number, payload: Uint8Array): void => {
+    if (expires === 0 || expires > this.now) this.output.line(payload, textStart(payload));
+  };
 }
 
 function run(args: readonly string[]): number {
@@ -69,18 +99,11 @@ function run(args: readonly string[]): number {
   const now = Math.floor(Date.now() / 1000);
   const since = parseTime("--since", values.get("--since") ?? "0", now);
   const until = parseTime("--until", values.get("--until") ?? String(2 ** 48), now);
-  printFromStore((reader, output) => {
-    const entries = flags.has("--reverse")
-      ? newestFirst(reader, since, until)
-      : oldestFirst(reader, since, until);
-    let seqs: number[] = [];
-    for (const [, , seq] of entries) {
-      seqs.push(seq);
-      if (seqs.length < ENTRIES) continue;
-      print(reader, seqs, output);
-      seqs = [];
-    }
-    print(reader, seqs, output);
+  const each = flags.has("--reverse") ? newestFirst : oldestFirst;
+  printFromStore((reader, output, db) => {
+    const printer = new Printer(db, output);
+    each(reader, since, until, printer.add);
+    printer.print();
   });
   return EXIT_OK;
 }

@@ -1,18 +1,34 @@
-// `nandu import`: events from JSONL into the database, a batch a transaction. Safe beside a running
-// relay: SQLite lets one writer in at a time, and the relay's subscribers see what comes.
+// `nandu import`: events from JSONL into the database, a batch a transaction. Other threads read,
+// parse and check (src/workers/import-pool.ts); this one only writes, in the order of the input, so
+// that the outcome is that of one event after another. Safe beside a running relay: SQLite lets one
+// writer in at a time, and the relay's subscribers see what comes.
 
-import { closeSync, openSync, readSync } from "node:fs";
+import { openSync } from "node:fs";
 import { setting } from "../config/current.ts";
 import { printable } from "../config/log.ts";
-import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
-import { classifyKind } from "../protocol/kind.ts";
-import type { Reason } from "../protocol/reason.ts";
-import { type Candidate, makeCandidate } from "../store/candidate.ts";
+import type { RingConsumer } from "../ring/ring.ts";
+import type { Candidate } from "../store/candidate.ts";
+import { payloadText } from "../store/payload.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { EventWriter } from "../store/write.ts";
+import {
+  checkerCount,
+  IMPORT_ENTRY,
+  ImportPool,
+  ImportThreadFailed,
+} from "../workers/import-pool.ts";
+import { MAIL } from "../workers/mail.ts";
+import { type EventMail, readEvent } from "../workers/mail-event.ts";
+import {
+  IMPORT_MAIL,
+  readLinesDone,
+  readReadFailed,
+  readRefused,
+  type Refused,
+} from "../workers/mail-import.ts";
+import { EXIT_WORKER_FAILED } from "../workers/pool.ts";
 import { type Command, configure, EXIT_OK, parseFlags } from "./command.ts";
-import { type Line, LineReader } from "./lines.ts";
 
 const usage = `Usage: nandu import [--no-verify] [--show-rejected] [FILE…]
 
@@ -23,44 +39,65 @@ that is no event is reported with its number and skipped. Safe while the relay r
   --show-rejected  a line for each event that is not stored, duplicates included
 `;
 
-const READ_BYTES = 1 << 18;
 const PROGRESS_MS = 1000;
 /** Beyond so many, bad lines are only counted, unless --show-rejected. */
 const BAD_LINES_SHOWN = 20;
+/** A batch ends before its payloads grow beyond this, or the longest event if that is longer. */
+const BATCH_BYTES_MAX = 8 << 20;
 const STDIN = 0;
 
 class Import {
   private readonly writer: EventWriter;
-  private readonly admission: Admission;
-  private readonly rules = admissionRules();
+  /** Of the inputs. */
+  private readonly names: readonly string[];
   private readonly showAll: boolean;
   private readonly batchMax = setting("store.batch_events_max");
+  private readonly payloads = Buffer.allocUnsafe(
+    Math.max(BATCH_BYTES_MAX, 2 * setting("events.bytes_max")),
+  );
+  private payloadBytes = 0;
   private batch: Candidate[] = [];
   private lines: number[] = [];
   private readonly rejected = new Map<string, number>();
   private readonly startedAt = performance.now();
   private progressAt = PROGRESS_MS;
+  private fileIndex = 0;
+  /** Lines of this file before the block at hand. */
+  private linesBefore = 0;
   private seen = 0;
   private stored = 0;
   private bad = 0;
 
-  constructor(writer: EventWriter, admission: Admission, showAll: boolean) {
+  constructor(writer: EventWriter, names: readonly string[], showAll: boolean) {
     this.writer = writer;
-    this.admission = admission;
+    this.names = names;
     this.showAll = showAll;
   }
 
-  read(fd: number, name: string): void {
-    const reader = new LineReader(2 * this.rules.bytesMax + 4096);
-    const chunk = Buffer.allocUnsafe(READ_BYTES);
-    for (;;) {
-      const length = readSome(fd, chunk);
-      if (length === 0) break;
-      for (const line of reader.push(chunk.subarray(0, length))) this.take(line, name);
+  readonly visit = (ring: RingConsumer): void => {
+    switch (ring.type) {
+      case MAIL.event:
+        this.take(readEvent(ring));
+        break;
+      case IMPORT_MAIL.refused:
+        this.refuse(readRefused(ring));
+        break;
+      case IMPORT_MAIL.linesDone:
+        this.linesBefore += readLinesDone(ring);
+        this.reportProgress();
+        break;
+      case IMPORT_MAIL.fileEnd:
+        this.write(); // line numbers belong to this file
+        this.fileIndex += 1;
+        this.linesBefore = 0;
+        break;
+      case IMPORT_MAIL.readFailed:
+        this.write();
+        throw new Error(`can't read ${this.name}: ${readReadFailed(ring)}`);
+      default:
+        throw new Error(`assert: import got mail of type ${ring.type}`);
     }
-    for (const line of reader.end()) this.take(line, name);
-    this.write(name); // line numbers belong to this file
-  }
+  };
 
   summary(): string {
     const seconds = (performance.now() - this.startedAt) / 1000;
@@ -74,52 +111,56 @@ class Import {
     return `${parts.join("\n  ")}\n`;
   }
 
-  private take(line: Line, name: string): void {
-    this.seen += 1;
-    const value = line.text === null ? undefined : parseJson(line.text);
-    if (value === undefined) {
-      this.reportBad(line, name, line.problem ?? "not JSON");
-      return;
-    }
-    const now = Math.floor(Date.now() / 1000);
-    const admitted = this.admission.admit(value, this.rules, now);
-    if (typeof admitted === "string") {
-      if (isEvent(value)) this.reject(line.number, name, admitted);
-      else this.reportBad(line, name, admitted);
-      return;
-    }
-    if (classifyKind(admitted.event.kind) === "ephemeral") {
-      this.reject(line.number, name, "invalid: ephemeral events are not stored");
-      return;
-    }
-    this.batch.push(makeCandidate(admitted.event, admitted.json, admitted.expires));
-    this.lines.push(line.number);
-    if (this.batch.length >= this.batchMax) this.write(name);
+  private get name(): string {
+    return this.names[this.fileIndex] as string;
   }
 
-  private write(name: string): void {
+  /** Copies the payload, so that its checker never has to wait for the end of the batch. */
+  private take(mail: EventMail): void {
+    this.seen += 1;
+    const { length } = mail.payload;
+    if (this.payloadBytes + length > this.payloads.length) this.write();
+    const start = this.payloadBytes;
+    this.payloadBytes += length;
+    mail.payload.copy(this.payloads, start);
+    const payload = this.payloads.subarray(start, this.payloadBytes);
+    this.batch.push({ ...mail, payload, text: payloadText(payload) });
+    this.lines.push(this.linesBefore + mail.connId);
+    if (this.batch.length >= this.batchMax) this.write();
+  }
+
+  private write(): void {
     const { batch, lines } = this;
     this.batch = [];
     this.lines = [];
+    this.payloadBytes = 0;
     if (batch.length === 0) return;
     const { verdicts } = this.writer.write(batch);
     verdicts.forEach((verdict, i) => {
       if (verdict.seq > 0) this.stored += 1;
-      else this.reject(lines[i] as number, name, verdict.reason || "duplicate: replaced at once");
+      else this.reject(lines[i] as number, verdict.reason || "duplicate: replaced at once");
     });
-    this.reportProgress();
+    while (this.writer.maintain()) {
+      // all at once: nobody waits for an answer
+    }
   }
 
-  private reject(lineNumber: number, name: string, reason: Reason): void {
+  private refuse({ line, reason, badText }: Refused): void {
+    this.seen += 1;
+    const lineNumber = this.linesBefore + line;
+    if (badText === null) this.reject(lineNumber, reason);
+    else this.reportBad(lineNumber, reason, printable(badText));
+  }
+
+  private reject(lineNumber: number, reason: string): void {
     this.rejected.set(reason, (this.rejected.get(reason) ?? 0) + 1);
-    if (this.showAll) process.stderr.write(`${name}:${lineNumber}: ${reason}\n`);
+    if (this.showAll) process.stderr.write(`${this.name}:${lineNumber}: ${reason}\n`);
   }
 
-  private reportBad(line: Line, name: string, problem: string): void {
+  private reportBad(lineNumber: number, problem: string, start: string): void {
     this.bad += 1;
     if (!this.showAll && this.bad > BAD_LINES_SHOWN) return;
-    const start = printable((line.text ?? "").slice(0, 60));
-    process.stderr.write(`${name}:${line.number}: ${problem}${start && `: ${start}`}\n`);
+    process.stderr.write(`${this.name}:${lineNumber}: ${problem}${start && `: ${start}`}\n`);
     if (!this.showAll && this.bad === BAD_LINES_SHOWN) {
       process.stderr.write("further bad lines are only counted (--show-rejected shows all)\n");
     }
@@ -134,33 +175,6 @@ class Import {
   }
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** True for what means to be an event: then its reason is counted, not its line called bad. */
-function isEvent(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "id" in value && "sig" in value;
-}
-
-/** 0 at the end. A pipe that does not block may have nothing yet. */
-function readSome(fd: number, chunk: Buffer): number {
-  for (;;) {
-    try {
-      return readSync(fd, chunk, 0, chunk.length, null);
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : null;
-      if (code === "EOF") return 0;
-      if (code !== "EAGAIN") throw error;
-      Bun.sleepSync(1);
-    }
-  }
-}
-
 function openInput(path: string): number {
   try {
     return openSync(path, "r");
@@ -169,28 +183,31 @@ function openInput(path: string): number {
   }
 }
 
-function run(args: readonly string[]): number {
-  const { rest } = configure(args);
+/** Tests have threads of their own. */
+export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): Promise<number> {
+  const { rest, settings } = configure(args);
   const { flags, positionals } = parseFlags(rest, ["--no-verify", "--show-rejected"], []);
-  const { backend, warning } = openSignatureBackend();
   const isVerifying = !flags.has("--no-verify");
+  const { warning } = openSignatureBackend();
   if (warning !== null && isVerifying) process.stderr.write(`${warning}\n`);
   const paths = positionals.length === 0 ? ["-"] : positionals;
   // All files first: a misspelt name should be heard of before anything is stored.
   const inputs = paths.map((path) => (path === "-" ? STDIN : openInput(path)));
+  const names = paths.map((path) => (path === "-" ? "stdin" : path));
   const db = openForWriting(storeOptions());
   try {
-    const admission = new Admission(isVerifying ? backend : null);
-    const task = new Import(
-      new EventWriter(db, storeOptions()),
-      admission,
-      flags.has("--show-rejected"),
-    );
-    inputs.forEach((fd, i) => task.read(fd, fd === STDIN ? "stdin" : (paths[i] as string)));
+    const writer = new EventWriter(db, storeOptions());
+    const task = new Import(writer, names, flags.has("--show-rejected"));
+    const checkers = checkerCount();
+    const pool = new ImportPool({ settings, inputs, isVerifying, checkerCount: checkers, entry });
+    await pool.run(task.visit);
     process.stderr.write(task.summary());
+  } catch (error) {
+    if (!(error instanceof ImportThreadFailed)) throw error;
+    process.stderr.write(`nandu: ${error.message}\n`);
+    return EXIT_WORKER_FAILED;
   } finally {
     closeForWriting(db);
-    for (const fd of inputs) if (fd !== STDIN) closeSync(fd);
   }
   return EXIT_OK;
 }
@@ -199,5 +216,5 @@ export const importCommand: Command = {
   name: "import",
   summary: "store events from JSONL files or standard input",
   usage,
-  run,
+  run: (args) => runImport(args),
 };

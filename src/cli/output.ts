@@ -4,7 +4,8 @@
 import { writeSync } from "node:fs";
 
 const STDOUT = 1;
-const BUFFER_BYTES = 1 << 16;
+/** A page of a file costs less the more are written at once. */
+const BUFFER_BYTES = 1 << 18;
 const RETRY_MS = 1;
 
 /** Thrown when nobody reads any more; a command that gets it ends, without an error. */
@@ -16,16 +17,20 @@ export class Output {
   private readonly buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   private length = 0;
 
-  /** Writes the bytes and a newline. */
-  line(bytes: Uint8Array): void {
+  /** Writes the bytes from `start` on, and a newline. */
+  line(bytes: Uint8Array, start = 0): void {
+    const { buffer } = this;
     if (this.length + bytes.length + 1 > BUFFER_BYTES) this.flush();
     if (bytes.length + 1 > BUFFER_BYTES) {
-      writeAll(bytes);
+      writeAll(bytes.subarray(start));
     } else {
-      this.buffer.set(bytes, this.length);
-      this.length += bytes.length;
+      // Moved within the buffer, for a view of a short array would cost more than the copy.
+      buffer.set(bytes, this.length);
+      if (start > 0)
+        buffer.copyWithin(this.length, this.length + start, this.length + bytes.length);
+      this.length += bytes.length - start;
     }
-    this.buffer[this.length] = 0x0a;
+    buffer[this.length] = 0x0a;
     this.length += 1;
   }
 

@@ -19,12 +19,14 @@ const DATA = 256;
 const HEADER = 8;
 const SKIP = 0xffffffff;
 
+const CAPACITY_MIN = 1024;
 /** Above this, full and empty or a sign bit could be mixed up: cursors and masks are 32 bits. */
 const CAPACITY_MAX = 2 ** 30;
 
 /** `capacity` is a power of two from 1 KiB to 1 GiB: cursors wrap at 2^32, which it must divide. */
 export function createRing(capacity: number): SharedArrayBuffer {
-  const isInRange = Number.isInteger(capacity) && capacity >= 1024 && capacity <= CAPACITY_MAX;
+  const isInRange =
+    Number.isInteger(capacity) && capacity >= CAPACITY_MIN && capacity <= CAPACITY_MAX;
   if (!isInRange || (capacity & (capacity - 1)) !== 0) {
     throw new Error(`assert: ring capacity ${capacity} is not a power of two from 1024 to 2^30`);
   }
@@ -37,6 +39,11 @@ export function createRing(capacity: number): SharedArrayBuffer {
  */
 export function recordBytesMax(capacity: number): number {
   return capacity / 2 - HEADER;
+}
+
+/** The smallest capacity of a ring that takes records with a payload of `bytes`. */
+export function ringCapacityFor(bytes: number): number {
+  return Math.max(CAPACITY_MIN, 2 ** Math.ceil(Math.log2(2 * (bytes + HEADER))));
 }
 
 function padded(bytes: number): number {

@@ -56,7 +56,7 @@ export class BlockCutter {
     }
     if (start > 0) buffer.copyWithin(0, start, end);
     this.keptBytes = end - start;
-    if (this.keptBytes > this.lineBytesMax) this.skip();
+    if (this.keptBytes > this.lineBytesMax) this.dropLine();
   }
 
   /** At the end of the input. */
@@ -67,7 +67,7 @@ export class BlockCutter {
     if (keptBytes > 0) this.sink.lines(this.buffer.subarray(0, keptBytes));
   }
 
-  private skip(): void {
+  private dropLine(): void {
     this.keptBytes = 0;
     this.isSkipping = true;
     this.sink.longLine();

@@ -20,6 +20,8 @@ import type { RingEnd } from "./thread.ts";
 
 /** What a thread of an import is given. Only shared memory and plain data. */
 export type ImportStation = {
+  /** Which of the threads of that role. */
+  readonly index: number;
   readonly settings: Settings;
   readonly bell: SharedArrayBuffer;
   readonly lineBytesMax: number;
@@ -99,11 +101,11 @@ export class ImportPool {
       const name = `checker ${i}`;
       const feeder = { ring: input, bell: feederBell.shared };
       const main = { ring: output, bell: this.bell.shared };
-      this.start(name, { ...this.common(bell), role: "checker", isVerifying, feeder, main });
+      this.start(name, { ...this.common(i, bell), role: "checker", isVerifying, feeder, main });
       this.checkers.push({ name, ring: new RingConsumer(output, bell) });
       ends.push({ ring: input, bell: bell.shared });
     }
-    this.start("feeder", { ...this.common(feederBell), role: "feeder", inputs, checkers: ends });
+    this.start("feeder", { ...this.common(0, feederBell), role: "feeder", inputs, checkers: ends });
   }
 
   /** Visits every record for the main thread in the order of the input, each in its ring. */
@@ -134,9 +136,9 @@ export class ImportPool {
     }
   }
 
-  private common(bell: Doorbell) {
+  private common(index: number, bell: Doorbell) {
     const { settings } = this.options;
-    return { settings, bell: bell.shared, lineBytesMax: this.lineBytesMax };
+    return { index, settings, bell: bell.shared, lineBytesMax: this.lineBytesMax };
   }
 
   private start(name: string, station: ImportStation): void {

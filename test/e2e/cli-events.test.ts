@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { readRealEvents } from "../support/events.ts";
+import { summaryOf } from "../support/import-summary.ts";
 import { naiveMatches, type RawFilter } from "../support/random-filters.ts";
 import { makeTempDir, nanduCommand, removeTempDir, runNandu } from "../support/relay-process.ts";
 import { newestFirst, nowSeconds, Topic } from "../support/topic.ts";
@@ -49,11 +50,6 @@ function asLines(list: readonly unknown[]): string {
 /** As export prints: oldest first, ties by lowest id. */
 function oldestFirst(list: readonly NostrEvent[]): NostrEvent[] {
   return list.toSorted((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
-}
-
-/** Without the time that it took, the only thing that varies. */
-function summaryOf(stderr: string): string {
-  return stderr.replace(/ in [0-9.]+ s \([0-9]+\/s\)/g, "");
 }
 
 describe("import", () => {

@@ -5,7 +5,13 @@
 
 import { describe, expect, test } from "bun:test";
 import { Doorbell } from "../../src/ring/doorbell.ts";
-import { createRing, RingConsumer, RingProducer, recordBytesMax } from "../../src/ring/ring.ts";
+import {
+  createRing,
+  recordBytesMax,
+  RingConsumer,
+  ringCapacityFor,
+  RingProducer,
+} from "../../src/ring/ring.ts";
 import { type Random, testRandomly } from "../support/random.ts";
 import { runPeer } from "./peer.ts";
 import { createRingAt, Traffic, trafficBytesMax } from "./traffic.ts";
@@ -90,6 +96,15 @@ test("what is committed is seen after a refresh, not before", () => {
   send(producer, 2, "b");
   expect([consumer.advance(), consumer.type, consumer.advance()]).toEqual([true, 1, false]);
   expect(receive(consumer)).toEqual([[2, "b"]]);
+});
+
+test("the capacity for a record is the smallest that takes it", () => {
+  for (const bytes of [0, 1, 503, 504, 505, 1016, 1017, 100_000, 2 ** 20 - 8, 2 ** 20]) {
+    const capacity = ringCapacityFor(bytes);
+    createRing(capacity);
+    expect(recordBytesMax(capacity)).toBeGreaterThanOrEqual(bytes);
+    if (capacity > 1024) expect(recordBytesMax(capacity / 2)).toBeLessThan(bytes);
+  }
 });
 
 test("a full ring says so, loses nothing, and goes on when room is released", () => {
