@@ -242,13 +242,10 @@ function parseBody(body: Buffer): { id: string; filters: Filter[] } {
   return { id, filters: rows.map(decodeFilter) };
 }
 
-function bodyOf(ring: RingConsumer): Buffer {
-  return ring.bytes.subarray(ring.offset + QUERY_HEADER_BYTES, ring.offset + ring.length);
-}
-
 export function readQuery(ring: RingConsumer): QueryMail {
   const { view, offset } = ring;
-  const body = Buffer.from(bodyOf(ring)); // copied: the record will be gone
+  const bodyAt = offset + QUERY_HEADER_BYTES;
+  const body = Buffer.from(ring.bytes.subarray(bodyAt, offset + ring.length)); // a copy
   const flags = view.getUint32(offset + 16, true);
   return {
     ...readRef(ring),
@@ -284,8 +281,14 @@ export function sendSubscribe(
   out.commitQuietly(MAIL.subscribe, QUERY_HEADER_BYTES + body.length);
 }
 
-export function readSubscribe(ring: RingConsumer): SubscribeMail {
-  const headSeq = ring.view.getFloat64(ring.offset + 16, true);
-  const takenAtMs = ring.view.getFloat64(ring.offset + 24, true);
-  return { ...readRef(ring), headSeq, takenAtMs, ...parseBody(bodyOf(ring)) };
+/** Of a whole record: its consumer may copy it, and look later. */
+export function parseSubscribe(record: Buffer): SubscribeMail {
+  return {
+    connId: record.readUInt32LE(0),
+    slot: record.readUInt32LE(4),
+    gen: record.readDoubleLE(8),
+    headSeq: record.readDoubleLE(16),
+    takenAtMs: record.readDoubleLE(24),
+    ...parseBody(record.subarray(QUERY_HEADER_BYTES)),
+  };
 }

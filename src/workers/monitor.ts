@@ -20,7 +20,7 @@ import {
   MAIL,
   readConnId,
   readRef,
-  readSubscribe,
+  parseSubscribe,
   sendStopped,
   type SubscribeMail,
   type SubscriptionRef,
@@ -63,6 +63,8 @@ export class Monitor implements Role {
   private readonly recent = new RecentEvents();
   private readonly recentEphemerals = new RecentEphemerals();
   private readonly ephemeralIds = new Set<string>();
+  /** Subscriptions of this turn, by connection and slot, as they came. */
+  private readonly arrived = new Map<string, { ref: SubscriptionRef; record: Buffer }>();
   private upstreamRunning: number;
   /** The last event handled. What the writer sends is all that came after this thread's start. */
   private lastSeq = 0;
@@ -78,11 +80,12 @@ export class Monitor implements Role {
   readonly visit = (ring: RingConsumer): void => {
     switch (ring.type) {
       case MAIL.event:
+        this.installArrived();
         if (this.index.size > 0 || readEventSeq(ring) <= 0) this.onEvent(readEvent(ring));
         else this.passOver(readEventSeq(ring));
         break;
       case MAIL.subscribe:
-        this.onSubscribe(readSubscribe(ring));
+        this.onSubscribe(ring);
         break;
       case MAIL.close:
         this.onClose(readRef(ring));
@@ -100,6 +103,7 @@ export class Monitor implements Role {
   };
 
   turn(): number {
+    this.installArrived();
     this.isStopped = this.upstreamRunning === 0;
     return IDLE_SLEEP_MS;
   }
@@ -107,6 +111,20 @@ export class Monitor implements Role {
   stop(): void {
     this.db.close();
     sendStopped(this.websocket);
+  }
+
+  /** Most subscriptions are closed once they have been answered: those are never looked at. */
+  private onSubscribe(ring: RingConsumer): void {
+    const ref = readRef(ring);
+    const record = Buffer.from(ring.bytes.subarray(ring.offset, ring.offset + ring.length));
+    this.arrived.set(keyOf(ref), { ref, record });
+  }
+
+  /** Before an event is matched, and at the end of a turn. */
+  private installArrived(): void {
+    if (this.arrived.size === 0) return;
+    for (const { record } of this.arrived.values()) this.install(parseSubscribe(record));
+    this.arrived.clear();
   }
 
   private onEvent(mail: EventMail): void {
@@ -167,7 +185,7 @@ export class Monitor implements Role {
     sendFanout(this.websocket, piece, pieceBytes, text);
   }
 
-  private onSubscribe(mail: SubscribeMail): void {
+  private install(mail: SubscribeMail): void {
     const { connId, slot, gen, filters, headSeq } = mail;
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
     const subscription = { connId, slot, gen, prefix, filters, headSeq, mark: 0 };
@@ -204,6 +222,7 @@ export class Monitor implements Role {
   }
 
   private onClose(ref: SubscriptionRef): void {
+    this.arrived.delete(keyOf(ref));
     const slots = this.clients.get(ref.connId);
     const entries = slots?.get(ref.slot);
     if (slots === undefined || entries === undefined) return;
@@ -213,6 +232,7 @@ export class Monitor implements Role {
   }
 
   private onGone(connId: number): void {
+    for (const [key, { ref }] of this.arrived) if (ref.connId === connId) this.arrived.delete(key);
     for (const entries of this.clients.get(connId)?.values() ?? []) this.uninstall(entries);
     this.clients.delete(connId);
   }
@@ -236,4 +256,8 @@ export class Monitor implements Role {
     }
     return false;
   }
+}
+
+function keyOf(ref: SubscriptionRef): string {
+  return `${ref.connId} ${ref.slot}`;
 }
