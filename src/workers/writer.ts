@@ -14,7 +14,9 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import { IdKeys } from "../store/id-lookup.ts";
 import { EventReader } from "../store/read.ts";
+import { STRONG_KEYS } from "../store/term.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
@@ -22,12 +24,15 @@ import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { StoredIds } from "./stored-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 /** Another process's events reach subscribers this much later at most. */
 const FOREIGN_POLL_MS = 50;
 /** After a failure, on a full disk for instance. */
 const UPKEEP_RETRY_MS = 5000;
+/** Some milliseconds' work. */
+const ID_KEYS_BATCH = 10_000;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
 
@@ -38,6 +43,9 @@ export class Writer implements Role {
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
+  private readonly storedIds: StoredIds;
+  /** What was stored before, until all of it is in `storedIds`. */
+  private idKeys: IdKeys | null;
   private readonly db: Database;
   private readonly store: EventWriter;
   private readonly reader: EventReader;
@@ -56,11 +64,13 @@ export class Writer implements Role {
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
+    this.storedIds = new StoredIds(station.storedIds);
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
     this.store = new EventWriter(this.db, options);
     this.reader = new EventReader(this.db);
+    this.idKeys = new IdKeys(this.db, STRONG_KEYS);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
     this.lastSeq = this.store.lastSeq();
@@ -80,7 +90,7 @@ export class Writer implements Role {
     }
   };
 
-  turn(): number {
+  turn(count: number): number {
     const sizeMax = setting("store.batch_events_max");
     for (let done = 0; done < this.batch.length; done += sizeMax) {
       this.write(this.batch.slice(done, done + sizeMax));
@@ -88,7 +98,7 @@ export class Writer implements Role {
     this.batch = [];
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain();
+    const hasUpkeep = this.maintain() || (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -136,7 +146,10 @@ export class Writer implements Role {
       const mail = batch[i] as EventMail;
       const verdict = verdicts[i] as Verdict;
       // One that expires has its time looked at whenever it comes again.
-      if (verdict.seq > 0 && mail.expires === 0) this.recentIds.add(mail.id);
+      if (verdict.seq > 0 && mail.expires === 0) {
+        this.recentIds.add(mail.id);
+        this.storedIds.add(mail.keys.id);
+      }
       const frame = verdict.accepted
         ? encodeOk(mail.id, true, verdict.reason)
         : encodeOk(mail.id, false, verdict.reason);
@@ -149,6 +162,14 @@ export class Writer implements Role {
       for (const feed of this.feeds) feed.offer(batch[i] as EventMail, seq);
     }
     this.lastSeq = headAfter;
+  }
+
+  /** Some of what was stored before this start; true when there is more. */
+  private learnIds(): boolean {
+    const keys = this.idKeys?.next(ID_KEYS_BATCH) ?? [];
+    for (const key of keys) this.storedIds.add(key);
+    if (keys.length === 0) this.idKeys = null;
+    return this.idKeys !== null;
   }
 
   private answerFailure(mail: EventMail): void {

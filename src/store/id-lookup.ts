@@ -1,0 +1,42 @@
+// Is an event stored, by its id? For a thread that asks about single events and nothing else.
+
+import type { Database, Statement } from "bun:sqlite";
+import { idKey } from "./term.ts";
+
+export class IdLookup {
+  private readonly select: Statement;
+
+  constructor(db: Database) {
+    this.select = db.prepare(
+      `SELECT 1 FROM term CROSS JOIN event USING (seq)
+       WHERE key = ?1 AND id = ?2 AND expires = 0 LIMIT 1`,
+    );
+  }
+
+  /**
+   * True when it is stored for good; what expires isn't, nor is what is still in the index's tail.
+   * `id` is 64 hex digits.
+   */
+  has(id: string): boolean {
+    return this.select.values(idKey(id), Buffer.from(id, "hex")).length > 0;
+  }
+}
+
+/** All keys that ids have in the index, with those of addresses and deletions, by pieces. */
+export class IdKeys {
+  private readonly select: Statement;
+  private last: number;
+
+  /** From `first` on. */
+  constructor(db: Database, first: number) {
+    this.select = db.prepare("SELECT key FROM term WHERE key > ? ORDER BY key LIMIT ?");
+    this.last = first - 1;
+  }
+
+  /** Up to `limit` more; none at the end. */
+  next(limit: number): readonly number[] {
+    const keys = (this.select.values(this.last, limit) as [number][]).map(([key]) => key);
+    this.last = keys.at(-1) ?? this.last;
+    return keys;
+  }
+}
