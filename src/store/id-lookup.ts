@@ -22,6 +22,26 @@ export class IdLookup {
   }
 }
 
+/** The ids of events whose rows are in the index's tail, where `IdLookup` doesn't look; by pieces. */
+export class TailIds {
+  private readonly select: Statement;
+  private last = 0;
+
+  constructor(db: Database) {
+    this.select = db.prepare(
+      `SELECT event.seq, lower(hex(id)) FROM event, head
+       WHERE event.seq > max(merged, ?) AND expires = 0 ORDER BY event.seq LIMIT ?`,
+    );
+  }
+
+  /** Up to `limit` more; none at the end. */
+  next(limit: number): readonly string[] {
+    const rows = this.select.values(this.last, limit) as [number, string][];
+    this.last = rows.at(-1)?.[0] ?? this.last;
+    return rows.map(([, id]) => id);
+  }
+}
+
 /** All keys that ids have in the index, with those of addresses and deletions, by pieces. */
 export class IdKeys {
   private readonly select: Statement;

@@ -14,7 +14,7 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
-import { IdKeys } from "../store/id-lookup.ts";
+import { IdKeys, TailIds } from "../store/id-lookup.ts";
 import { EventReader } from "../store/read.ts";
 import { STRONG_KEYS } from "../store/term.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
@@ -33,6 +33,7 @@ const FOREIGN_POLL_MS = 50;
 const UPKEEP_RETRY_MS = 5000;
 /** Some milliseconds' work. */
 const ID_KEYS_BATCH = 10_000;
+const TAIL_IDS_BATCH = 2000;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
 
@@ -44,8 +45,10 @@ export class Writer implements Role {
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
   private readonly storedIds: StoredIds;
-  /** What was stored before, until all of it is in `storedIds`. */
-  private idKeys: IdKeys | null;
+  /** What was stored before, until all of it is in `recentIds` or `storedIds`. */
+  private tailIds: TailIds | null;
+  private readonly idKeys: IdKeys;
+  private hasLearnt = false;
   private readonly db: Database;
   private readonly store: EventWriter;
   private readonly reader: EventReader;
@@ -70,6 +73,7 @@ export class Writer implements Role {
     this.db = openForWriting(options);
     this.store = new EventWriter(this.db, options);
     this.reader = new EventReader(this.db);
+    this.tailIds = new TailIds(this.db);
     this.idKeys = new IdKeys(this.db, STRONG_KEYS);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
@@ -98,7 +102,7 @@ export class Writer implements Role {
     this.batch = [];
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || (count === 0 && this.learnIds());
+    const hasUpkeep = this.maintain() || (count === 0 && !this.hasLearnt && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -166,10 +170,14 @@ export class Writer implements Role {
 
   /** Some of what was stored before this start; true when there is more. */
   private learnIds(): boolean {
-    const keys = this.idKeys?.next(ID_KEYS_BATCH) ?? [];
+    const ids = this.tailIds?.next(TAIL_IDS_BATCH) ?? [];
+    for (const id of ids) this.recentIds.add(id);
+    if (ids.length > 0) return true;
+    this.tailIds = null;
+    const keys = this.idKeys.next(ID_KEYS_BATCH);
     for (const key of keys) this.storedIds.add(key);
-    if (keys.length === 0) this.idKeys = null;
-    return this.idKeys !== null;
+    this.hasLearnt = keys.length === 0;
+    return !this.hasLearnt;
   }
 
   private answerFailure(mail: EventMail): void {

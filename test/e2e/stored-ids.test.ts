@@ -7,23 +7,26 @@ import { RelayProcess, runNandu } from "../support/relay-process.ts";
 import { TempDir } from "../support/temp-dir.ts";
 import { ok, Topic } from "../support/topic.ts";
 
-const FLAGS = ["--store-tail-events=1"]; // what is stored is in the index at once
+const TAILS = [
+  ["in the index", ["--store-tail-events=1"]],
+  ["in the index's tail", []],
+] as const;
 const STORED = [true, "duplicate: already have this event"];
 
-test("after a restart, what is stored needs no signature to be a duplicate", async () => {
+test.each(TAILS)("after a restart, what is %s needs no signature", async (_, flags) => {
   using dir = new TempDir();
   const topic = new Topic("stored ids");
   const events = Array.from({ length: 50 }, (_, i) => topic.make({ content: `${i}` }));
   const forged = events.map((event) => ({ ...event, sig: event.sig.replace(/.$/, "x") }));
   const unknown = { ...topic.make({ content: "never published" }), sig: "00".repeat(64) };
   {
-    const relay = await RelayProcess.start({ dataDir: dir.path, flags: FLAGS });
+    const relay = await RelayProcess.start({ dataDir: dir.path, flags });
     const client = await Client.connect(relay.url);
     await client.publishAll(events);
     client.close();
     expect(await relay.stop()).toBe(0);
   }
-  await using relay = await RelayProcess.start({ dataDir: dir.path, flags: FLAGS });
+  await using relay = await RelayProcess.start({ dataDir: dir.path, flags });
   const client = await Client.connect(relay.url);
   for (const event of forged) {
     // The writer learns what is stored while it is idle: not all at once.
@@ -43,9 +46,9 @@ test("after a restart, what is stored needs no signature to be a duplicate", asy
   client.close();
 });
 
-test("an event that was deleted by another process is no duplicate", async () => {
+test.each(TAILS)("an event %s that another process deletes is no duplicate", async (_, flags) => {
   using dir = new TempDir();
-  await using relay = await RelayProcess.start({ dataDir: dir.path, flags: FLAGS });
+  await using relay = await RelayProcess.start({ dataDir: dir.path, flags });
   const client = await Client.connect(relay.url);
   const topic = new Topic("deleted ids");
   const event = topic.make();

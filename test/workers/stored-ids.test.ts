@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { openForReading } from "../../src/store/schema.ts";
-import { IdKeys, IdLookup } from "../../src/store/id-lookup.ts";
+import { IdKeys, IdLookup, TailIds } from "../../src/store/id-lookup.ts";
 import { idKey, STRONG_KEYS } from "../../src/store/term.ts";
 import { StoredIds } from "../../src/workers/stored-ids.ts";
 import { TestStore } from "../support/test-store.ts";
@@ -63,6 +63,19 @@ describe("the look-up", () => {
     const db = openForReading(store.options);
     expect(new IdLookup(db).has(alike)).toBe(false);
     db.close();
+  });
+
+  test("the ids in the tail come by pieces, but for those that expire", () => {
+    using store = new TestStore();
+    store.write(stays);
+    store.moveTail();
+    store.write(goes, other, expiring);
+    for (const limit of [1, 100]) {
+      const ids = new TailIds(store.db);
+      const all: string[] = [];
+      for (let more = ids.next(limit); more.length > 0; more = ids.next(limit)) all.push(...more);
+      expect(all).toEqual([goes.id, other.id]);
+    }
   });
 
   test("all keys of ids come by pieces, however small", () => {
