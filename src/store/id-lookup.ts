@@ -22,7 +22,7 @@ export class IdLookup {
   }
 }
 
-/** The ids of events whose rows are in the index's tail, where `IdLookup` doesn't look; by pieces. */
+/** The ids of events whose rows are in the tail, where `IdLookup` doesn't look; by pieces. */
 export class TailIds {
   private readonly select: Statement;
   private last = 0;
@@ -39,24 +39,5 @@ export class TailIds {
     const rows = this.select.values(this.last, limit) as [number, string][];
     this.last = rows.at(-1)?.[0] ?? this.last;
     return rows.map(([, id]) => id);
-  }
-}
-
-/** All keys that ids have in the index, with those of addresses and deletions, by pieces. */
-export class IdKeys {
-  private readonly select: Statement;
-  private last: number;
-
-  /** From `first` on. */
-  constructor(db: Database, first: number) {
-    this.select = db.prepare("SELECT key FROM term WHERE key > ? ORDER BY key LIMIT ?");
-    this.last = first - 1;
-  }
-
-  /** Up to `limit` more; none at the end. */
-  next(limit: number): readonly number[] {
-    const keys = (this.select.values(this.last, limit) as [number][]).map(([key]) => key);
-    this.last = keys.at(-1) ?? this.last;
-    return keys;
   }
 }

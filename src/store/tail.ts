@@ -23,6 +23,13 @@ export interface Head {
   readonly merging: number;
 }
 
+/** What a writer's tail tells of the strong keys (term.ts) it comes to know. */
+export interface KeySink {
+  add(strongKey: number): void;
+  /** Some may have been in the tail and left it unseen. */
+  onGap(): void;
+}
+
 /** A run is merged with the one before it unless that one is so many times longer. */
 const GROWTH = 2;
 
@@ -36,9 +43,13 @@ export class Tail {
   private isLoaded = false;
   /** Of what a writer looks up (term.ts), the keys that are here; null for who looks up nothing. */
   private readonly strongKeys: Set<number> | null;
+  private readonly sink: KeySink | null;
+  /** The last `seq` at the last refresh: all parts up to it have been here. */
+  private seenSeq = 0;
 
-  constructor(db: Database, { isWriter = false } = {}) {
-    this.strongKeys = isWriter ? new Set() : null;
+  constructor(db: Database, sink: KeySink | null = null) {
+    this.sink = sink;
+    this.strongKeys = sink === null ? null : new Set();
     this.selectHead = db.prepare("SELECT seq, part, merged, merging FROM head");
     this.selectParts = db.prepare(
       "SELECT part, entries, removed FROM tail WHERE part > ? ORDER BY part",
@@ -53,6 +64,8 @@ export class Tail {
       number,
       number,
     ];
+    if (merged > this.seenSeq) this.sink?.onGap();
+    this.seenSeq = seq;
     if (part !== this.part || !this.isLoaded) this.load();
     if (merged > this.merged) this.prune(merged);
     this.isLoaded = true;
@@ -72,7 +85,7 @@ export class Tail {
     for (const seq of removed) this.removed.add(seq);
     this.part = part;
     if (run.length === 0) return;
-    this.noteStrongKeys(run);
+    this.noteStrongKeys(run, this.sink);
     let last = run;
     for (;;) {
       const previous = this.runs.at(-1);
@@ -88,10 +101,12 @@ export class Tail {
     return this.strongKeys?.has(strongKey) ?? true;
   }
 
-  private noteStrongKeys(run: Run): void {
+  private noteStrongKeys(run: Run, sink: KeySink | null): void {
     if (this.strongKeys === null) return;
-    const first = run.after(STRONG_KEYS, Number.NEGATIVE_INFINITY, -1, -1);
-    for (let i = first; i < run.length; i++) this.strongKeys.add(run.keys[i] as number);
+    for (let i = run.after(STRONG_KEYS, -Infinity, -1, -1); i < run.length; i++) {
+      this.strongKeys.add(run.keys[i] as number);
+      sink?.add(run.keys[i] as number);
+    }
   }
 
   /** Is this event gone, though its rows are still here? */
@@ -177,7 +192,7 @@ export class Tail {
       .filter((run) => run.length > 0);
     for (const seq of this.removed) if (seq <= merged) this.removed.delete(seq);
     this.strongKeys?.clear();
-    for (const run of this.runs) this.noteStrongKeys(run);
+    for (const run of this.runs) this.noteStrongKeys(run, null);
   }
 
   private push(found: TermEntry[], run: Run, at: number): void {

@@ -13,6 +13,8 @@ import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
 import { Merger, type WriterOptions } from "./merge.ts";
 import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
 import { parsed, Pending } from "./pending.ts";
+import { KeyFilter } from "./key-filter.ts";
+import { KnownKeys } from "./known-keys.ts";
 import { FirstEntries, RowInserter } from "./rows.ts";
 import { Run } from "./run.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
@@ -80,6 +82,7 @@ export class EventWriter {
   private readonly events: RowInserter;
   private readonly lookup: FirstEntries;
   private readonly tail: Tail;
+  private readonly known: KnownKeys;
   private readonly merger: Merger;
   private readonly selectHead: Statement;
   private readonly updateHead: Statement;
@@ -98,11 +101,13 @@ export class EventWriter {
   /** As of the transaction under way. */
   private head: Head = { seq: 0, part: 0, merged: 0, merging: 0 };
 
-  constructor(db: Database, options: WriterOptions) {
+  /** `filter`: shared with who wants to know what is stored. */
+  constructor(db: Database, options: WriterOptions, filter = new KeyFilter()) {
     this.db = db;
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.lookup = new FirstEntries(db, HITS_MAX, 0);
-    this.tail = new Tail(db, { isWriter: true });
+    this.known = new KnownKeys(db, filter);
+    this.tail = new Tail(db, this.known);
     this.merger = new Merger(db, this.tail, options);
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?");
@@ -132,11 +137,12 @@ export class EventWriter {
   }
 
   /**
-   * A bounded piece of the index's upkeep, to be called after each batch, and again at once while
+   * A bounded piece of the store's upkeep, to be called after each batch, and again at once while
    * it returns true. Commits nothing that must be durable at once, so it doesn't wait for the disk.
    */
   maintain(): boolean {
-    return this.merger.step(2 * this.rowsWritten); // so that it gains on what comes
+    const isMoving = this.merger.step(2 * this.rowsWritten); // so that it gains on what comes
+    return this.known.learn() || isMoving;
   }
 
   /** Writes and commits the batch. Throws with nothing written when the database does. */
@@ -219,12 +225,13 @@ export class EventWriter {
       if (list === undefined) hits.set(key, [hit]);
       else list.push(hit);
     };
-    for (const key of keys) {
+    const likely = keys.filter((key) => this.known.mayHave(key));
+    for (const key of likely) {
       if (!this.tail.mayHave(key)) continue;
       const entries = this.tail.entries(key, Number.NEGATIVE_INFINITY, 0, 0, HITS_MAX);
       for (const [age, , seq] of entries) add(key, age, seq);
     }
-    this.lookup.each(keys, (row) => {
+    this.lookup.each(likely, (row) => {
       const [key, age, seq] = row as [number, number, number];
       add(key, age, seq);
     });

@@ -25,6 +25,7 @@ import type { RingConsumer } from "../ring/ring.ts";
 import type { Database } from "bun:sqlite";
 import { makeCandidate } from "../store/candidate.ts";
 import { IdLookup } from "../store/id-lookup.ts";
+import { KeyFilter } from "../store/key-filter.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { idKey } from "../store/term.ts";
 import { Changes } from "./changes.ts";
@@ -49,7 +50,6 @@ import {
 import { sendEvent, trySendEvent } from "./mail-event.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { RecentIds } from "./recent-ids.ts";
-import { StoredIds } from "./stored-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 interface Subscription {
@@ -78,7 +78,7 @@ export class Ingester implements Role {
   private readonly monitors: readonly Outbox[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
-  private readonly storedIds: StoredIds;
+  private readonly keyFilter: KeyFilter;
   private readonly db: Database;
   private readonly lookup: IdLookup;
   private readonly admission = new Admission(openSignatureBackend().backend);
@@ -97,7 +97,7 @@ export class Ingester implements Role {
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
-    this.storedIds = new StoredIds(station.storedIds);
+    this.keyFilter = new KeyFilter(station.keyFilter);
     this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES });
     this.lookup = new IdLookup(this.db);
     this.valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
@@ -176,7 +176,7 @@ export class Ingester implements Role {
 
   private isStored(id: string): boolean {
     if (this.recentIds.has(id)) return true;
-    if (!this.storedIds.mayHave(idKey(id))) return false;
+    if (!this.keyFilter.mayHave(idKey(id))) return false;
     try {
       return this.lookup.has(id);
     } catch (error) {

@@ -12,9 +12,9 @@ import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing, ringCapacityFor } from "../ring/ring.ts";
+import { KeyFilter } from "../store/key-filter.ts";
 import { Changes } from "./changes.ts";
 import { RecentIds } from "./recent-ids.ts";
-import { StoredIds } from "./stored-ids.ts";
 import { eventMailBytesMax } from "./mail-event.ts";
 import { openInbox, openOutbox, type RingEnd, type RoleName, type Station } from "./thread.ts";
 
@@ -140,7 +140,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
   const { ingesterWriter, ingesterReader, ingesterMonitor, readerMonitor, writerMonitor } = wired;
   const recentIds = new RecentIds().shared;
   const changes = new Changes().shared;
-  const storedIds = new StoredIds().shared;
+  const keyFilter = new KeyFilter().shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
       const wires = wiresOf(index);
@@ -152,7 +152,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
         bell: bell.shared,
         recentIds,
         changes,
-        storedIds,
+        keyFilter,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,
         writer: wires.writer ?? null,

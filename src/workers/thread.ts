@@ -26,7 +26,7 @@ export interface Station {
   readonly bell: SharedArrayBuffer;
   readonly recentIds: SharedArrayBuffer;
   readonly changes: SharedArrayBuffer;
-  readonly storedIds: SharedArrayBuffer;
+  readonly keyFilter: SharedArrayBuffer;
   /** Upstream first. */
   readonly inbound: readonly RingEnd[];
   readonly websocket: RingEnd;

@@ -14,9 +14,9 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
-import { IdKeys, TailIds } from "../store/id-lookup.ts";
+import { TailIds } from "../store/id-lookup.ts";
+import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
-import { STRONG_KEYS } from "../store/term.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
@@ -24,7 +24,6 @@ import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
-import { StoredIds } from "./stored-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 /** Another process's events reach subscribers this much later at most. */
@@ -32,7 +31,6 @@ const FOREIGN_POLL_MS = 50;
 /** After a failure, on a full disk for instance. */
 const UPKEEP_RETRY_MS = 5000;
 /** Some milliseconds' work. */
-const ID_KEYS_BATCH = 10_000;
 const TAIL_IDS_BATCH = 2000;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
@@ -44,11 +42,8 @@ export class Writer implements Role {
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
-  private readonly storedIds: StoredIds;
-  /** What was stored before, until all of it is in `recentIds` or `storedIds`. */
+  /** Until all of them are in `recentIds`. */
   private tailIds: TailIds | null;
-  private readonly idKeys: IdKeys;
-  private hasLearnt = false;
   private readonly db: Database;
   private readonly store: EventWriter;
   private readonly reader: EventReader;
@@ -67,14 +62,12 @@ export class Writer implements Role {
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
-    this.storedIds = new StoredIds(station.storedIds);
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
-    this.store = new EventWriter(this.db, options);
+    this.store = new EventWriter(this.db, options, new KeyFilter(station.keyFilter));
     this.reader = new EventReader(this.db);
     this.tailIds = new TailIds(this.db);
-    this.idKeys = new IdKeys(this.db, STRONG_KEYS);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
     this.lastSeq = this.store.lastSeq();
@@ -102,7 +95,7 @@ export class Writer implements Role {
     this.batch = [];
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || (count === 0 && !this.hasLearnt && this.learnIds());
+    const hasUpkeep = this.maintain() || (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -150,10 +143,7 @@ export class Writer implements Role {
       const mail = batch[i] as EventMail;
       const verdict = verdicts[i] as Verdict;
       // One that expires has its time looked at whenever it comes again.
-      if (verdict.seq > 0 && mail.expires === 0) {
-        this.recentIds.add(mail.id);
-        this.storedIds.add(mail.keys.id);
-      }
+      if (verdict.seq > 0 && mail.expires === 0) this.recentIds.add(mail.id);
       const frame = verdict.accepted
         ? encodeOk(mail.id, true, verdict.reason)
         : encodeOk(mail.id, false, verdict.reason);
@@ -172,12 +162,8 @@ export class Writer implements Role {
   private learnIds(): boolean {
     const ids = this.tailIds?.next(TAIL_IDS_BATCH) ?? [];
     for (const id of ids) this.recentIds.add(id);
-    if (ids.length > 0) return true;
-    this.tailIds = null;
-    const keys = this.idKeys.next(ID_KEYS_BATCH);
-    for (const key of keys) this.storedIds.add(key);
-    this.hasLearnt = keys.length === 0;
-    return !this.hasLearnt;
+    if (ids.length === 0) this.tailIds = null;
+    return this.tailIds !== null;
   }
 
   private answerFailure(mail: EventMail): void {

@@ -327,6 +327,7 @@ describe("terms that share a key", () => {
          WHERE seq = ?2 AND age < 0 GROUP BY seq`,
       )
       .run(key, seq);
+    store.restartWriter();
   }
 
   test("an event is no duplicate of another with the same key", () => {

@@ -25,13 +25,18 @@ export class TestStore {
   private readonly dir = new TempDir();
   readonly options = storeOptions(this.dir.path);
   readonly db: Database = openForWriting(this.options);
-  readonly writer = new EventWriter(this.db, this.options);
+  writer = new EventWriter(this.db, this.options);
   private readonly others: Database[] = [];
 
   write(...events: NostrEvent[]): WriteResult {
     const result = this.writer.write(events.map(candidateOf));
     this.writer.maintain();
     return result;
+  }
+
+  /** As after a restart: a writer that has to look up everything. */
+  restartWriter(): void {
+    this.writer = new EventWriter(this.db, this.options);
   }
 
   /** Moves all of the index into its table. */

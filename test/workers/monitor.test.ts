@@ -24,7 +24,7 @@ import { trySendEvent } from "../../src/workers/mail-event.ts";
 import { eachFrame, eachRecipient, readFramesHeader } from "../../src/workers/mail-frames.ts";
 import { Monitor } from "../../src/workers/monitor.ts";
 import { RecentIds } from "../../src/workers/recent-ids.ts";
-import { StoredIds } from "../../src/workers/stored-ids.ts";
+import { KeyFilter } from "../../src/store/key-filter.ts";
 import { openInbox, openOutbox, type RingEnd } from "../../src/workers/thread.ts";
 import { naiveMatches, randomFilter, type RawFilter } from "../support/random-filters.ts";
 import { TestStore } from "../support/test-store.ts";
@@ -71,7 +71,7 @@ class TestMonitor {
       bell: bell.shared,
       recentIds: new RecentIds().shared,
       changes: new Changes().shared,
-      storedIds: new StoredIds().shared,
+      keyFilter: new KeyFilter().shared,
       inbound,
       websocket,
       writer: null,
