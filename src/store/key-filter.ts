@@ -1,10 +1,10 @@
 // Which strong keys (term.ts) are in the index? A Bloom filter, shared by the threads of a process:
 // "no" is certain once the filter is complete, "yes" is likely, and worth a look into the database.
-// So a new event costs the writer no look-ups, and an ingester sees a duplicate before it checks the
-// signature, for a quarter of what that costs.
+// So a new event costs the writer no look-ups, and an ingester sees a duplicate before it checks
+// the signature, for a quarter of what that costs.
 //
-// The writer fills it: at its start with what is in the index, a piece whenever it is idle, then with
-// each commit. Nothing is ever taken out.
+// The writer fills it: at its start with what is in the index, a piece whenever it is idle, then
+// with each commit. Nothing is ever taken out.
 
 import { STRONG_KEYS } from "./term.ts";
 

@@ -1,7 +1,7 @@
 // What a writer knows of the strong keys in the index, so that it looks up only those that may be
-// there. Complete once everything that was in the index has been read, for all that comes later goes
-// through the tail: only what another process has both written and moved unseen is missed, which the
-// tail tells; then all is read again.
+// there. Complete once everything that was in the index has been read, for all that comes later
+// goes through the tail: only what another process has both written and moved unseen is missed,
+// which the tail tells; then all is read again.
 
 import type { Database, Statement } from "bun:sqlite";
 import type { KeyFilter } from "./key-filter.ts";

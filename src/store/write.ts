@@ -8,7 +8,6 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { addressOf, type NostrEvent } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
-import type { Reason } from "../protocol/reason.ts";
 import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
 import { Merger, type WriterOptions } from "./merge.ts";
 import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
@@ -27,33 +26,9 @@ import {
   type TermRow,
   termRows,
 } from "./term.ts";
+import { DELETED, DUPLICATE, REPLACED, type Verdict, type WriteResult } from "./verdict.ts";
 
-/** `seq` is 0 for an event that is not stored by this batch. */
-export type Verdict =
-  | { readonly accepted: true; readonly reason: Reason | ""; readonly seq: number }
-  | { readonly accepted: false; readonly reason: Reason; readonly seq: 0 };
-
-export interface WriteResult {
-  /** One for each event of the batch, in its order. */
-  readonly verdicts: readonly Verdict[];
-  /** Ids of stored events that this batch removed: replaced or deleted. */
-  readonly removedIds: readonly string[];
-  /** The last `seq` before this batch. Larger than the writer's own last: others have written. */
-  readonly headBefore: number;
-  readonly headAfter: number;
-}
-
-const DUPLICATE: Verdict = { accepted: true, reason: "duplicate: already have this event", seq: 0 };
-const DELETED: Verdict = {
-  accepted: false,
-  reason: "blocked: this event was deleted by its author",
-  seq: 0,
-};
-const REPLACED: Verdict = {
-  accepted: false,
-  reason: "duplicate: a newer version of this event is stored",
-  seq: 0,
-};
+export type { Verdict, WriteResult };
 
 /**
  * Under a strong key all rows mean the same thing, but for collisions by chance; of deletions the
@@ -143,6 +118,11 @@ export class EventWriter {
   maintain(): boolean {
     const isMoving = this.merger.step(2 * this.rowsWritten); // so that it gains on what comes
     return this.known.learn() || isMoving;
+  }
+
+  /** Moves all of the index into its table: for who ends, having written much. */
+  moveTail(): void {
+    this.merger.moveAll();
   }
 
   /** Writes and commits the batch. Throws with nothing written when the database does. */
