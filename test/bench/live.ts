@@ -97,7 +97,7 @@ async function liveDelivery(bench: Bench, count: number, compressed: boolean): P
     const subscribers = await subscribeMany(relay.port, count, compressed);
     const publisher = await LoadSocket.connect(relay.port);
     const full = Math.max(AT_FULL_RATE_MIN, Math.ceil(sizes.deliveries / count));
-    await deliver(relay, publisher, subscribers, new LiveNotes(1, Math.ceil(full / 4)), null);
+    await deliver(relay, publisher, subscribers, new LiveNotes(1, 2 * full), null);
     const rows: Row[] = [];
     for (const rate of RATES) {
       const seconds = rate === 1 ? sizes.slowLiveS : sizes.liveS;
