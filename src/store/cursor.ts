@@ -58,6 +58,9 @@ export class KeyCursor implements Cursor {
 
 /** More than this in one span: it is cut down, unless it is one second already. */
 const SPAN_ENTRIES_MAX = 4096;
+/** More than this in one second: they are read a few at a time. Some milliseconds' work. */
+const SECOND_ENTRIES_MAX = 16_384;
+const SECOND_DEPTH = 64;
 const SPAN_GROWTH = 16;
 
 /**
@@ -68,6 +71,8 @@ export class SpanCursor implements Cursor {
   head: TermEntry | null = null;
   private entries: readonly TermEntry[] = [];
   private at = 0;
+  /** Within a second that is too full to be read at once. */
+  private second: Cursor | null = null;
   private readonly reader: EventReader;
   private readonly keys: readonly number[];
   private readonly start: Place;
@@ -94,8 +99,13 @@ export class SpanCursor implements Cursor {
   }
 
   advance(): void {
-    this.at += 1;
-    this.head = this.entries[this.at] ?? null;
+    if (this.second !== null) {
+      this.second.advance();
+      this.head = this.headOfSecond(this.second);
+    } else {
+      this.at += 1;
+      this.head = this.entries[this.at] ?? null;
+    }
     if (this.head === null) this.fill();
   }
 
@@ -103,20 +113,41 @@ export class SpanCursor implements Cursor {
     while (this.head === null && this.fromAge <= this.lastAge) {
       const toAge = Math.min(this.lastAge, this.fromAge + this.span - 1);
       const isOneSecond = toAge === this.fromAge;
-      const max = isOneSecond ? Number.MAX_SAFE_INTEGER : SPAN_ENTRIES_MAX;
+      const max = isOneSecond ? SECOND_ENTRIES_MAX : SPAN_ENTRIES_MAX;
       const found = this.reader.entriesBetween(this.keys, this.fromAge, toAge, max);
-      if (found === null) {
+      if (found === null && isOneSecond) this.openSecond();
+      else if (found === null) {
         this.span = Math.max(1, Math.floor(Math.min(this.span, toAge - this.fromAge) / 4));
-        continue;
-      }
-      if (this.fromAge === this.start[0]) {
-        this.entries = found.filter((entry) => compareEntries(entry, this.start) > 0);
-      } else this.entries = found;
-      this.at = 0;
-      this.head = this.entries[0] ?? null;
-      this.fromAge = toAge + 1;
-      if (found.length < this.wanted / 2) this.span *= SPAN_GROWTH;
+      } else this.take(found, toAge);
     }
+  }
+
+  private take(found: readonly TermEntry[], toAge: number): void {
+    const isFirst = this.fromAge === this.start[0];
+    this.entries = isFirst ? found.filter((entry) => compareEntries(entry, this.start) > 0) : found;
+    this.at = 0;
+    this.head = this.entries[0] ?? null;
+    this.fromAge = toAge + 1;
+    if (found.length < this.wanted / 2) this.span *= SPAN_GROWTH;
+  }
+
+  /** A cursor for each key: that reads no more than is asked for. */
+  private openSecond(): void {
+    const isFirst = this.fromAge === this.start[0];
+    const start: Place = isFirst ? this.start : [this.fromAge, -1, -1, 0];
+    const second = new MergedCursor();
+    for (const key of this.keys) {
+      second.add(new KeyCursor(this.reader, key, start, SECOND_DEPTH));
+    }
+    this.second = second;
+    this.head = this.headOfSecond(second);
+  }
+
+  private headOfSecond(second: Cursor): TermEntry | null {
+    if (second.head !== null && second.head[0] === this.fromAge) return second.head;
+    this.second = null;
+    this.fromAge += 1;
+    return null;
   }
 }
 

@@ -115,7 +115,7 @@ export class FilterStream {
     this.plan ??= this.choose();
     const { keys, isSparse } = this.plan;
     if (this.opened < keys.length) {
-      if (isSparse) this.openSpan(keys, Number.MAX_SAFE_INTEGER);
+      if (isSparse) this.openSpan(keys, Number.POSITIVE_INFINITY);
       else this.openSome(keys);
       return;
     }

@@ -20,6 +20,7 @@ export interface StoredText {
 }
 
 export class EventReader {
+  private readonly db: Database;
   private readonly begin: Statement;
   private readonly commit: Statement;
   private readonly tail: Tail;
@@ -32,6 +33,7 @@ export class EventReader {
   private readonly range: EntryRange;
 
   constructor(db: Database) {
+    this.db = db;
     this.begin = db.prepare("BEGIN");
     this.commit = db.prepare("COMMIT");
     this.tail = new Tail(db);
@@ -61,7 +63,7 @@ export class EventReader {
     try {
       return body();
     } finally {
-      this.commit.run();
+      if (this.db.inTransaction) this.commit.run(); // after some errors it has ended by itself
     }
   }
 

@@ -55,6 +55,8 @@ export class Run {
   }
 
   static merge(a: Run, b: Run): Run {
+    if (a.length === 0) return b;
+    if (b.length === 0) return a;
     const merged = Run.ofLength(a.length + b.length);
     let i = 0;
     let j = 0;

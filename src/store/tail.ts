@@ -44,8 +44,6 @@ export class Tail {
   /** Of what a writer looks up (term.ts), the keys that are here; null for who looks up nothing. */
   private readonly strongKeys: Set<number> | null;
   private readonly sink: KeySink | null;
-  /** The last `seq` at the last refresh: all parts up to it have been here. */
-  private seenSeq = 0;
 
   constructor(db: Database, sink: KeySink | null = null) {
     this.sink = sink;
@@ -64,20 +62,25 @@ export class Tail {
       number,
       number,
     ];
-    if (merged > this.seenSeq) this.sink?.onGap();
-    this.seenSeq = seq;
-    if (part !== this.part || !this.isLoaded) this.load();
+    if (part !== this.part || !this.isLoaded) this.load(part);
     if (merged > this.merged) this.prune(merged);
     this.isLoaded = true;
     return { seq, part, merged, merging };
   }
 
-  /** Once, for who reads at no particular time. */
-  load(): void {
+  /**
+   * Parts have numbers without gaps, so one that is missing has left for `term` unseen. What the
+   * head says is no proof: without a transaction, parts may leave between the two look-ups.
+   */
+  private load(upTo: number): void {
     const rows = this.selectParts.values(this.part) as [number, Uint8Array, Uint8Array][];
     for (const [part, entries, removed] of rows) {
+      if (part !== this.part + 1) this.sink?.onGap();
       this.add(part, Run.decode(entries), decodeSeqs(removed));
     }
+    if (this.part >= upTo) return;
+    this.part = upTo;
+    this.sink?.onGap();
   }
 
   /** What a commit has added. */
@@ -107,6 +110,11 @@ export class Tail {
       this.strongKeys.add(run.keys[i] as number);
       sink?.add(run.keys[i] as number);
     }
+  }
+
+  /** What it takes in memory: some 40 bytes a row. */
+  get rowCount(): number {
+    return this.runs.reduce((sum, { length }) => sum + length, 0);
   }
 
   /** Is this event gone, though its rows are still here? */

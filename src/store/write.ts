@@ -205,7 +205,7 @@ export class EventWriter {
       if (list === undefined) hits.set(key, [hit]);
       else list.push(hit);
     };
-    const likely = keys.filter((key) => this.known.mayHave(key));
+    const likely = [...new Set(keys)].filter((key) => this.known.mayHave(key));
     for (const key of likely) {
       if (!this.tail.mayHave(key)) continue;
       const entries = this.tail.entries(key, Number.NEGATIVE_INFINITY, 0, 0, HITS_MAX);
@@ -287,14 +287,19 @@ export class EventWriter {
   /** NIP-09, for events that came before their deletion. Deletions are never deleted. */
   private applyDeletion(deletion: NostrEvent, pending: Pending): void {
     const { ids, addresses } = deletionTargets(deletion);
-    const targets = new Map<number, string>();
-    for (const id of ids) targets.set(idKey(id), id);
-    for (const address of addresses) targets.set(addressKey(address), address);
+    const targets = new Map<number, string[]>(); // ids may be made up to share a key
+    const add = (key: number, target: string): void => {
+      const list = targets.get(key);
+      if (list === undefined) targets.set(key, [target]);
+      else list.push(target);
+    };
+    for (const id of ids) add(idKey(id), id);
+    for (const address of addresses) add(addressKey(address), address);
     for (const [key, hits] of this.findKeys([...targets.keys()])) {
-      const target = targets.get(key) as string;
       for (const { seq } of hits) {
         const head = this.headOf(seq);
-        if (head !== null && isTarget(deletion, head, target)) this.removeOne(seq);
+        const isMeant = (target: string) => head !== null && isTarget(deletion, head, target);
+        if (targets.get(key)?.some(isMeant)) this.removeOne(seq);
       }
     }
     for (const id of ids) {

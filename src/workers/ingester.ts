@@ -196,9 +196,10 @@ export class Ingester implements Role {
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
     }
+    const takenAtMs = clockMs(); // before the change is seen: whose REQ knows of it came later
     this.changes.raise();
     const isSent = this.monitors.map((monitor) =>
-      trySendEvent(monitor, candidate, -clockMs(), 0, 0),
+      trySendEvent(monitor, candidate, -takenAtMs, 0, 0),
     );
     // Nothing keeps an ephemeral event until there is room, and waiting would keep all others.
     if (isSent.includes(false)) return "rate-limited: too busy for ephemeral events, try again";

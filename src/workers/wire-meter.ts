@@ -13,6 +13,8 @@ const RECEIVED_OFFSET = 128;
 const SENT_OFFSET = 200;
 const ADDRESS_BYTES = 128;
 const PORT_OFFSET = 2;
+/** From <sys/socket.h>: AF_INET, AF_INET6. Sockets of other families have no port. */
+const PORT_FAMILIES = [2, 10];
 
 /** Below them are standard input, output and error. */
 const FIRST_FILE = 3;
@@ -103,6 +105,8 @@ export class WireMeter {
   private peerPort(file: number): number | null {
     this.length[0] = ADDRESS_BYTES;
     const status = this.calls.getpeername(file, this.addressPointer, this.lengthPointer);
-    return status === 0 ? this.address.getUint16(PORT_OFFSET) : null;
+    const family = this.address.getUint16(0, true);
+    if (status !== 0 || !PORT_FAMILIES.includes(family)) return null;
+    return this.address.getUint16(PORT_OFFSET);
   }
 }

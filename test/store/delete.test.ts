@@ -196,3 +196,17 @@ test("one deletion removes thousands, of the batch and of the store", () => {
   expect(store.rows()).toEqual([[1501, request]]);
   expect(checkIndex(store.db)).toEqual([]);
 });
+
+// Of an id's key only some of its digits matter, so anybody can write a tag that shares it.
+test("a target is deleted beside an id that shares its key, in either order", () => {
+  const { id } = note;
+  const alike = (id[0] === "0" ? "1" : "0") + id.slice(1);
+  for (const ids of [
+    [id, alike],
+    [alike, id],
+  ]) {
+    using store = new TestStore();
+    store.write(note);
+    expect(store.write(deletion(ids.map((one) => ["e", one]))).removedIds).toEqual([id]);
+  }
+});

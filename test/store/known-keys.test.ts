@@ -1,12 +1,14 @@
 // Which keys are in the index: the filter in memory, how it is kept complete, and the look-ups that
 // it saves or leads to.
 
+import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import { IdLookup, TailIds } from "../../src/store/id-lookup.ts";
 import { KeyFilter } from "../../src/store/key-filter.ts";
 import { openForReading } from "../../src/store/schema.ts";
+import { Tail } from "../../src/store/tail.ts";
 import { idKey, STRONG_KEYS } from "../../src/store/term.ts";
 import { EventWriter } from "../../src/store/write.ts";
 import { checkIndex } from "../support/check-index.ts";
@@ -40,6 +42,26 @@ describe("the filter", () => {
   });
 });
 
+/** Calls `before` whenever a statement with such text is run. */
+function interrupted(db: Database, text: string, before: () => void): Database {
+  const prepare = (sql: string): Statement => {
+    const statement = db.prepare(sql);
+    if (!sql.includes(text)) return statement;
+    const values = (...args: SQLQueryBindings[]): unknown[][] => {
+      before();
+      return statement.values(...args);
+    };
+    return { values } as unknown as Statement;
+  };
+  return new Proxy(db, {
+    get: (target, name) => {
+      if (name === "prepare") return prepare;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 describe("a writer", () => {
   const events = Array.from({ length: 30 }, (_, i) => makeEvent({ content: `${i}` }));
 
@@ -67,6 +89,39 @@ describe("a writer", () => {
       const { verdicts } = store.writer.write(events.map(candidateOf));
       expect(verdicts.map(({ reason }) => reason)).toEqual(events.map(() => DUPLICATE));
     }
+  });
+
+  test("knows what another process has moved while it was looking", () => {
+    using store = new TestStore();
+    store.write(makeEvent({ content: "first" }));
+    const meanwhile: (() => void)[] = [];
+    const db = interrupted(store.db, "FROM tail WHERE part", () => meanwhile.pop()?.());
+    const writer = new EventWriter(db, { ...store.options, tailEvents: 1000 });
+    while (writer.maintain()); // it has learnt all there is
+    const other = store.openWriter();
+    other.write(events.slice(0, 20).map(candidateOf));
+    meanwhile.push(() => {
+      store.moveTail();
+      other.write(events.slice(20).map(candidateOf));
+    });
+    writer.removeExpired(1, 1); // looks without a transaction
+    expect(meanwhile).toEqual([]);
+    const { verdicts } = writer.write(events.map(candidateOf));
+    expect(verdicts.map(({ reason }) => reason)).toEqual(events.map(() => DUPLICATE));
+  });
+
+  test("learns anew only when something was moved unseen", () => {
+    using store = new TestStore();
+    const gaps: number[] = [];
+    const tail = new Tail(store.db, { add: () => {}, onGap: () => gaps.push(tail.refresh().part) });
+    const other = store.openWriter();
+    for (const [i, event] of events.entries()) {
+      other.write([candidateOf(event)]);
+      tail.refresh();
+      if (i % 7 === 6) store.moveTail();
+      tail.refresh();
+    }
+    expect(gaps).toEqual([]);
   });
 
   test("comes to the same as a naive store, with others at work and moves at any time", () => {
