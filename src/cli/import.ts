@@ -44,6 +44,13 @@ const PROGRESS_MS = 1000;
 const BAD_LINES_SHOWN = 20;
 /** A batch ends before its payloads grow beyond this, or the longest event if that is longer. */
 const BATCH_BYTES_MAX = 8 << 20;
+/**
+ * Moving the tail of the index into its table passes over all of that, so with a large database it
+ * is done once for so many events. More would save little, and each costs a kilobyte of memory.
+ */
+const TAIL_EVENTS_MAX = 49_152;
+/** Left to itself, the engine collects garbage when there are hundreds of megabytes of it. */
+const EVENTS_PER_COLLECTION = 4096;
 const STDIN = 0;
 
 class Import {
@@ -65,6 +72,7 @@ class Import {
   /** Lines of this file before the block at hand. */
   private linesBefore = 0;
   private seen = 0;
+  private collectAt = EVENTS_PER_COLLECTION;
   private stored = 0;
   private bad = 0;
 
@@ -140,9 +148,11 @@ class Import {
       if (verdict.seq > 0) this.stored += 1;
       else this.reject(lines[i] as number, verdict.reason || "duplicate: replaced at once");
     });
-    while (this.writer.maintain()) {
-      // all at once: nobody waits for an answer
-    }
+    let hasMoved = false;
+    while (this.writer.maintain()) hasMoved = true; // all at once: nobody waits for an answer
+    if (!hasMoved && this.seen < this.collectAt) return;
+    this.collectAt = this.seen + EVENTS_PER_COLLECTION;
+    Bun.gc(true);
   }
 
   private refuse({ line, reason, badText }: Refused): void {
@@ -194,13 +204,15 @@ export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): 
   // All files first: a misspelt name should be heard of before anything is stored.
   const inputs = paths.map((path) => (path === "-" ? STDIN : openInput(path)));
   const names = paths.map((path) => (path === "-" ? "stdin" : path));
-  const db = openForWriting(storeOptions());
+  // Nothing is mapped: what is read of the file would count as this process's memory.
+  const db = openForWriting({ ...storeOptions(), mmapBytes: 0 });
   try {
-    const writer = new EventWriter(db, storeOptions());
+    const writer = new EventWriter(db, { ...storeOptions(), tailEventsMax: TAIL_EVENTS_MAX });
     const task = new Import(writer, names, flags.has("--show-rejected"));
     const checkers = checkerCount();
     const pool = new ImportPool({ settings, inputs, isVerifying, checkerCount: checkers, entry });
     await pool.run(task.visit);
+    writer.moveTail();
     process.stderr.write(task.summary());
   } catch (error) {
     if (!(error instanceof ImportThreadFailed)) throw error;

@@ -146,7 +146,8 @@ export const OPTIONS = {
     The most events written in one transaction.`,
   "store.tail_events": integer({ default: 16_384, min: 1, max: 1_000_000, unit: "events" })`
     The index rows of so many of the newest events are kept in memory, by each thread that needs
-    them, before they are moved into the index on disk. About 500 bytes an event and thread.`,
+    them, before they are moved into the index on disk. About 500 bytes an event and thread. Those
+    with very many tags count for more than one.`,
   "store.checkpoint_pages": integer({ default: 4000, min: 1, max: 1_000_000, unit: "pages" })`
     After how many pages, of 8 KiB each, the write-ahead log is copied into the database file.`,
   "store.expire_interval_s": integer({ default: 5, min: 1, max: DAY_S, unit: "s" })`

@@ -15,10 +15,18 @@ export interface WriterOptions {
   readonly synchronous: "off" | "normal" | "full";
   /** So many events' rows are moved at a time. */
   readonly tailEvents: number;
+  /** For who writes much: with a large index, a share of what is in it, up to this. */
+  readonly tailEventsMax?: number;
 }
 
 /** A few milliseconds' work. */
 const STEP_ROWS_MIN = 2048;
+/** Some tens of milliseconds' work, for who has nothing else to do. */
+const STEP_ROWS_ALL = 32_768;
+/** Each move passes over the whole index; so the larger that is, the more is moved at a time. */
+const INDEX_SHARE = 8;
+/** What an event has at most, for the most part: one with thousands of tags counts for many. */
+const ROWS_PER_EVENT = 16;
 const COLUMNS = 5;
 
 /** Under way: all rows up to a commit, and how many of them have been moved. */
@@ -51,11 +59,22 @@ export class Merger {
   /** One step of about so many rows; true when there is more to do. */
   step(rows: number): boolean {
     if (this.move === null && !this.isDue()) return false;
+    this.takeStep(Math.max(rows, STEP_ROWS_MIN));
+    return this.move !== null;
+  }
+
+  /** Moves all that is in the tail by now, in many steps, between which others may write. */
+  moveAll(): void {
+    const { seq } = this.tail.refresh();
+    while (this.tail.refresh().merged < seq) this.takeStep(STEP_ROWS_ALL);
+  }
+
+  private takeStep(rows: number): void {
     // What is moved is safe already: the next durable commit makes the move durable as well.
     if (this.options.synchronous === "full") this.db.run("PRAGMA synchronous = NORMAL");
     try {
       this.db.run("BEGIN IMMEDIATE");
-      this.moveSome(Math.max(rows, STEP_ROWS_MIN));
+      this.moveSome(rows);
       this.db.run("COMMIT");
     } catch (error) {
       this.move = null;
@@ -65,13 +84,15 @@ export class Merger {
       if (this.options.synchronous === "full") this.db.run("PRAGMA synchronous = FULL");
     }
     this.tail.refresh();
-    return this.move !== null;
   }
 
   private isDue(): boolean {
     const { seq, merged, merging } = this.tail.refresh();
     const isOthers = merging > merged;
-    return seq - merged >= this.options.tailEvents * (isOthers ? 2 : 1);
+    const share = Math.min(merged / INDEX_SHARE, this.options.tailEventsMax ?? 0);
+    const enough = Math.max(this.options.tailEvents, share);
+    const size = Math.max(seq - merged, this.tail.rowCount / ROWS_PER_EVENT);
+    return size >= enough * (isOthers ? 2 : 1);
   }
 
   private moveSome(rows: number): void {

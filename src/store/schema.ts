@@ -11,45 +11,10 @@ import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setting } from "../config/current.ts";
+import { MIGRATIONS } from "./migrations.ts";
 
 /** "nndu". */
 const APPLICATION_ID = 0x6e6e6475;
-
-/** Index = version it leads from. Never edit one that was released: add one. */
-const MIGRATIONS: readonly string[] = [
-  `
-  CREATE TABLE event (
-    seq INTEGER PRIMARY KEY,
-    id BLOB NOT NULL,          -- 32 bytes
-    created_at INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    expires INTEGER NOT NULL,  -- unix seconds, 0 = never (NIP-40)
-    payload BLOB NOT NULL      -- msgpack
-  ) STRICT;
-  CREATE TABLE term (
-    key INTEGER NOT NULL,
-    age INTEGER NOT NULL,      -- −created_at: ascending is newest first
-    ord INTEGER NOT NULL,      -- first 48 bits of the id
-    seq INTEGER NOT NULL,
-    info INTEGER NOT NULL,     -- the author's key in a kind's rows, else the kind
-    PRIMARY KEY (key, age, ord, seq)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE tail (
-    part INTEGER PRIMARY KEY,
-    seq INTEGER NOT NULL,
-    entries BLOB NOT NULL,
-    removed BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE head (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    seq INTEGER NOT NULL,
-    part INTEGER NOT NULL,     -- the last one of the tail
-    merged INTEGER NOT NULL,   -- up to this seq, all rows are in term
-    merging INTEGER NOT NULL   -- up to this one, some may be
-  ) STRICT;
-  INSERT INTO head VALUES (1, 0, 0, 0, 0);
-  `,
-];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -98,7 +63,7 @@ export function openForWriting(options: StoreOptions): Database {
     db = new Database(path, { create: true, readwrite: true });
     db.run(`PRAGMA page_size = ${PAGE_BYTES}`); // heeded only while the file is empty
     configure(db, options);
-    migrate(db);
+    migrate(db, path);
     enterWal(db);
     db.run(`PRAGMA synchronous = ${options.synchronous}`);
     db.run(`PRAGMA wal_autocheckpoint = ${options.checkpointPages}`);
@@ -179,13 +144,16 @@ function configure(db: Database, options: StoreOptions): void {
   db.run(`PRAGMA mmap_size = ${options.mmapBytes}`);
 }
 
-function migrate(db: Database): void {
+function migrate(db: Database, path: string): void {
   if (userVersion(db) === SCHEMA_VERSION && applicationId(db) === APPLICATION_ID) return;
   db.transaction(() => {
     checkOwner(db);
     const version = userVersion(db); // another process may have been faster
     if (version > SCHEMA_VERSION) throw new Error(versionMessage(version));
-    for (const sql of MIGRATIONS.slice(version)) db.run(sql);
+    for (const migration of MIGRATIONS.slice(version)) {
+      if (typeof migration === "string") db.run(migration);
+      else migration(db, path);
+    }
     db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
     db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   }).immediate();
@@ -200,9 +168,10 @@ function checkOwner(db: Database): void {
 }
 
 function versionMessage(version: number): string {
-  return version > SCHEMA_VERSION
-    ? `it has version ${version}, this nandu knows ${SCHEMA_VERSION}: use a newer nandu`
-    : `it has version ${version}, older than ${SCHEMA_VERSION}: start a command that writes first`;
+  const isNewer = version > SCHEMA_VERSION;
+  const compared = isNewer ? `this nandu knows ${SCHEMA_VERSION}` : `older than ${SCHEMA_VERSION}`;
+  const advice = isNewer ? "use a newer nandu" : "start nandu relay or nandu import, to migrate it";
+  return `it has version ${version}, ${compared}: ${advice}`;
 }
 
 function userVersion(db: Database): number {

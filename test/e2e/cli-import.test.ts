@@ -1,9 +1,11 @@
 // `nandu import` as a whole: many threads, and the outcome of one event after another.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { checkIndex } from "../support/check-index.ts";
 import { EventFactory } from "../support/events.ts";
 import { summaryOf } from "../support/import-summary.ts";
 import { NaiveStore } from "../support/naive-store.ts";
@@ -166,6 +168,23 @@ test("a line that doesn't end for long takes no memory, and what follows is stor
   expect(child.resourceUsage()?.maxRSS).toBeLessThan(280_000_000);
   expect(await exported("long")).toBe(asLines([event]));
 }, 20_000);
+
+test("its end leaves the whole index in its table, whoever wrote before", async () => {
+  const events = new EventFactory(4).makeMany(30, { kind: 1 });
+  const lines = events.map((event) => `${JSON.stringify(event)}\n`);
+  writeFileSync(join(dir, "first.jsonl"), lines.slice(0, 10).join(""));
+  writeFileSync(join(dir, "all.jsonl"), lines.join(""));
+  const path = join(dir, "moved/nandu.db");
+  for (const name of ["first.jsonl", "all.jsonl"]) {
+    expect((await run("import", "--data-dir=moved", name)).code).toBe(0);
+    using db = new Database(path);
+    const [head] = db.query("SELECT seq, merged, merging FROM head").values();
+    expect(head).toEqual(Array(3).fill(name === "first.jsonl" ? 10 : 30));
+    expect(db.query("SELECT count(*) FROM tail").values()).toEqual([[0]]);
+    expect(checkIndex(db)).toEqual([]);
+  }
+  expect(await exported("moved")).toBe(asLines(events));
+});
 
 test("nothing at all, from a file and from standard input", async () => {
   writeFileSync(join(dir, "empty.jsonl"), "");

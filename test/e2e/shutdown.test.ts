@@ -172,7 +172,7 @@ test("a thread that fails takes the relay with it, and a line says which and why
     // Somebody puts a row into the database that is no event. The writer reads it for the monitors.
     using db = new Database(databasePath(dataDir));
     db.run("INSERT INTO event SELECT seq + 1, zeroblob(32), 0, 1, 0, x'00' FROM head");
-    db.run("UPDATE head SET seq = seq + 1");
+    db.run("UPDATE head SET seq = seq + 1, part = part + 1");
   }
   expect(await relay.process.exited).toBe(70);
   const why = "database: unknown payload type 0";

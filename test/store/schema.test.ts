@@ -97,7 +97,7 @@ describe("the settings reach SQLite", () => {
 });
 
 describe("a file is refused, and left as it was", () => {
-  const newer = `it has version 2, this nandu knows ${SCHEMA_VERSION}: use a newer nandu`;
+  const newer = `it has version 99, this nandu knows ${SCHEMA_VERSION}: use a newer nandu`;
   const foreign = "it is not a nandu database";
   const cases: {
     desc: string;
@@ -110,7 +110,7 @@ describe("a file is refused, and left as it was", () => {
         makeFile(
           path,
           `PRAGMA application_id = ${NANDU}`,
-          "PRAGMA user_version = 2",
+          "PRAGMA user_version = 99",
           "CREATE TABLE event (a)",
         ),
       why: newer,
@@ -191,7 +191,10 @@ describe("an older database", () => {
     makeFile(path, `PRAGMA application_id = ${NANDU}`);
     const older = `it has version 0, older than ${SCHEMA_VERSION}`;
     expect(() => openForReading(options)).toThrow(
-      new Error(`can't open the database ${path}: ${older}: start a command that writes first`),
+      new Error(
+        `can't open the database ${path}: ${older}: ` +
+          "start nandu relay or nandu import, to migrate it",
+      ),
     );
     openForWriting(options).close();
     using db = openForReading(options);
@@ -218,7 +221,7 @@ describe("several at once", () => {
     openForWriting(options).close();
     using reader = openForReading(options);
     using writer = openForWriting(options);
-    writer.run("UPDATE head SET seq = 7");
+    writer.run("UPDATE head SET seq = 7, part = 1");
     expect(reader.query("SELECT seq FROM head").values()).toEqual([[7]]);
   });
 

@@ -1,6 +1,7 @@
 // The tail of the index: in memory as on disk, whoever writes, and on its way into the table.
 
 import { describe, expect, test } from "bun:test";
+import type { NostrEvent } from "../../src/protocol/event.ts";
 import { openForReading } from "../../src/store/schema.ts";
 import { Run } from "../../src/store/run.ts";
 import { Tail } from "../../src/store/tail.ts";
@@ -235,6 +236,79 @@ describe("the move into the table", () => {
     expect(headOf(store)).toEqual([30, 30, 30]);
     expect(checkIndex(store.db)).toEqual([]);
   });
+});
+
+describe("moving all of the tail", () => {
+  const events = Array.from({ length: 9000 }, (_, i) =>
+    makeEvent({ created_at: i % 50, content: `${i}`, tags: [["t", `${i % 7}`]] }),
+  );
+
+  test("leaves nothing, however little there is, and does nothing where nothing is", () => {
+    using store = new TestStore();
+    store.writer.moveTail();
+    expect(headOf(store)).toEqual([0, 0, 0]);
+    store.writer.write([candidateOf(events[0] as NostrEvent)]);
+    for (let times = 0; times < 2; times++) {
+      store.writer.moveTail();
+      expect(headOf(store)).toEqual([1, 1, 1]);
+      expect(store.db.query("SELECT count(*) FROM tail").values()).toEqual([[0]]);
+      expect(checkIndex(store.db)).toEqual([]);
+    }
+  });
+
+  test("is done in steps, and ends a move that was left in the middle, by whomever", () => {
+    using store = new TestStore();
+    const writer = new EventWriter(store.db, { ...store.options, tailEvents: 100_000 });
+    writer.write(events.slice(0, 6000).map(candidateOf));
+    store.db.run("UPDATE head SET merging = 4000"); // as another process leaves it when it dies
+    store.openWriter().write(events.slice(6000).map(candidateOf));
+    writer.remove([3, 3999, 8999]);
+    let commits = 0;
+    const dataVersion = () => reader.query("PRAGMA data_version").values()[0]?.[0];
+    using reader = openForReading(store.options);
+    let version = dataVersion();
+    const { run } = store.db;
+    store.db.run = (...args: Parameters<typeof run>) => {
+      const result = run.apply(store.db, args);
+      if (dataVersion() !== version) commits += 1;
+      version = dataVersion();
+      return result;
+    };
+    writer.moveTail();
+    expect(commits).toBeGreaterThan(1);
+    expect(headOf(store)).toEqual([9000, 9000, 9000]);
+    expect(checkIndex(store.db)).toEqual([]);
+  });
+
+  test("goes on with what was there, while others write, and leaves them what is theirs", () => {
+    using store = new TestStore();
+    const [writer, other] = [store.openWriter(), store.openWriter()];
+    writer.write(events.slice(0, 50).map(candidateOf));
+    other.write(events.slice(50, 60).map(candidateOf));
+    writer.moveTail();
+    expect(headOf(store)).toEqual([60, 60, 60]);
+    other.write(events.slice(60, 70).map(candidateOf));
+    other.remove([1, 55, 65]);
+    writer.write(events.slice(0, 80).map(candidateOf));
+    expect(checkIndex(store.db)).toEqual([]);
+    expect(store.rows()).toHaveLength(80);
+  });
+});
+
+test("who writes much moves more at a time, the larger the index is", () => {
+  using store = new TestStore();
+  const options = { ...store.options, tailEvents: 10, tailEventsMax: 30 };
+  const writer = new EventWriter(store.db, options);
+  const moves: number[] = [];
+  for (let i = 0; i < 600; i++) {
+    writer.write([candidateOf(makeEvent({ content: `${i}` }))]);
+    const [, before = 0] = headOf(store);
+    while (writer.maintain());
+    const [, merged = 0] = headOf(store);
+    if (merged > before) moves.push(merged - before);
+  }
+  expect([moves[0], moves.at(-1)]).toEqual([10, 30]);
+  expect(moves).toEqual(moves.toSorted((a, b) => a - b));
 });
 
 test("an index entry of a kind tells the author, so that many authors need few cursors", () => {

@@ -56,7 +56,7 @@ test("a monitor hears of every commit once and in order, whoever made it", () =>
     got.push(...receive());
     expect(got).toEqual([...committed]);
   });
-});
+}, 30_000);
 
 test("commits that are gone again are passed over, the last ones as well", () => {
   using store = new TestStore();

@@ -1,0 +1,137 @@
+// The versions of the database, each as the way that leads to it: SQL, or a function where SQL is
+// not enough. schema.ts runs them, all that are needed in one transaction.
+
+import type { Database } from "bun:sqlite";
+import { describeError, log } from "../config/log.ts";
+import { decodeText } from "./candidate.ts";
+import { payloadText } from "./payload.ts";
+import { RowSorter } from "./row-sorter.ts";
+import { RowInserter } from "./rows.ts";
+import { eventKeys, type TermRow, termRows } from "./term.ts";
+
+/** `path` is the database's. Runs within the transaction; what it throws undoes all. */
+type Migration = string | ((db: Database, path: string) => void);
+
+const FIRST = `
+  CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,          -- 32 bytes
+    created_at INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    expires INTEGER NOT NULL,  -- unix seconds, 0 = never (NIP-40)
+    payload BLOB NOT NULL      -- msgpack
+  ) STRICT;
+  CREATE TABLE term (
+    key INTEGER NOT NULL,
+    age INTEGER NOT NULL,      -- −created_at: ascending is newest first
+    ord INTEGER NOT NULL,      -- first 48 bits of the id
+    seq INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    PRIMARY KEY (key, age, ord, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;
+  INSERT INTO head VALUES (1, 0);
+  `;
+
+/**
+ * The tail of the index, and other keys in it. (Some builds made files of the first version with a
+ * tail; as the index is built anew, that doesn't matter.) The trigger stops a process of the first
+ * version that still runs: it would go on with the old keys, and nobody would find its events.
+ */
+const WITH_TAIL = `
+  DROP TABLE term;
+  CREATE TABLE term (
+    key INTEGER NOT NULL,
+    age INTEGER NOT NULL,      -- −created_at: ascending is newest first
+    ord INTEGER NOT NULL,      -- first 48 bits of the id
+    seq INTEGER NOT NULL,
+    info INTEGER NOT NULL,     -- the author's key in a kind's rows, else the kind
+    PRIMARY KEY (key, age, ord, seq)
+  ) STRICT, WITHOUT ROWID;
+  DROP TABLE IF EXISTS tail;
+  CREATE TABLE tail (
+    part INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    entries BLOB NOT NULL,
+    removed BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE head_before AS SELECT seq FROM head;
+  DROP TABLE head; -- not renamed: Bun would leave that statement open, and no checkpoint could run
+  CREATE TABLE head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    part INTEGER NOT NULL,     -- the last one of the tail
+    merged INTEGER NOT NULL,   -- up to this seq, all rows are in term
+    merging INTEGER NOT NULL   -- up to this one, some may be
+  ) STRICT;
+  INSERT INTO head SELECT 1, seq, 0, seq, seq FROM head_before;
+  DROP TABLE head_before;
+  CREATE TRIGGER one_version BEFORE UPDATE OF seq ON head WHEN new.part = old.part
+  BEGIN SELECT raise(ABORT, 'a newer nandu has migrated this database'); END;
+  `;
+
+/** Index = version it leads from. Never edit one that was released: add one. */
+export const MIGRATIONS: readonly Migration[] = [
+  FIRST,
+  (db, path) => {
+    db.run(WITH_TAIL);
+    buildIndex(db, path);
+  },
+];
+
+/** Events read at once, and, about, rows sorted at once: some ten megabytes. */
+const EVENTS_READ = 64;
+const ROWS_SORTED = 1 << 17;
+
+/**
+ * Fills the empty table `term` with the rows of all stored events. Sorted as a whole they are
+ * appended to it; sorted by pieces, each piece would fall on every page.
+ */
+function buildIndex(db: Database, path: string): void {
+  const [count] = db.query("SELECT seq FROM head").values()[0] as [number];
+  if (count === 0) return;
+  const text = `the index is built anew from up to ${count} events, which may take minutes`;
+  log("info", "store", `${text}; if it is interrupted, the next start begins again`);
+  using sorter = new RowSorter(`${path}-sort`);
+  let rows: TermRow[] = [];
+  for (const event of storedEvents(db)) {
+    for (const row of rowsOf(event)) rows.push(row);
+    if (rows.length < ROWS_SORTED) continue;
+    sorter.add(rows);
+    rows = [];
+  }
+  sorter.add(rows);
+  const terms = new RowInserter(db, "INSERT INTO term", 5);
+  sorter.each((values) => terms.insert(values));
+}
+
+type EventRow = [seq: number, expires: number, payload: Uint8Array];
+
+function* storedEvents(db: Database): Generator<EventRow> {
+  const select = db.prepare(
+    "SELECT seq, expires, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
+  );
+  let after = 0;
+  for (;;) {
+    const found = select.values(after, EVENTS_READ) as EventRow[];
+    yield* found;
+    if (found.length < EVENTS_READ) return;
+    after = (found.at(-1) as EventRow)[0];
+  }
+}
+
+/** None of an event that can't be read: the others are served all the same. */
+function rowsOf([seq, expires, payload]: EventRow): TermRow[] {
+  try {
+    const event = decodeText(payloadText(payload));
+    const { id, created_at, kind } = event;
+    return termRows({ id, created_at, kind, expires }, eventKeys(event), seq);
+  } catch (error) {
+    log(
+      "warn",
+      "store",
+      `event ${seq} can't be read, so nobody will find it: ${describeError(error)}`,
+    );
+    return [];
+  }
+}
