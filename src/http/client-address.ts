@@ -47,12 +47,19 @@ export function compileNetworks(list: readonly string[]): Networks {
   };
 }
 
+const DOTTED_END = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/;
+
 /** The one spelling of an address, or null for anything else. */
 export function canonicalAddress(text: string): string | null {
   const [address = ""] = text.split("%", 1);
   const family = isIP(address);
   if (family !== 6) return family === 4 ? address : null;
-  const hostname = URL.parse(`http://[${address}]/`)?.hostname ?? "";
+  // Some of what ends like an IPv4 address is too much for Bun's URL.
+  const plain = address.replace(DOTTED_END, (_, ...bytes: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.slice(0, 4).map(Number);
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
+  const hostname = URL.parse(`http://[${plain}]/`)?.hostname ?? "";
   if (hostname === "") return null;
   const canonical = hostname.slice(1, -1);
   const mapped = MAPPED_ADDRESS.exec(canonical);

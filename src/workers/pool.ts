@@ -126,8 +126,8 @@ export async function startPool(settings: Settings): Promise<Pool> {
     inbox: openInbox(main, [
       ...toMain.ingester.into(0),
       ...toMain.reader.into(0),
-      ...toMain.monitor.into(0),
       ...toMain.writer.into(0),
+      ...toMain.monitor.into(0),
     ]),
     ingesters: mainIngester.outOf(0).map((end) => openOutbox(end, main)),
     readers: mainReader.outOf(0).map((end) => openOutbox(end, main)),

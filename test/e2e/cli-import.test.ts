@@ -153,7 +153,7 @@ test("events as large as they may be, many of them, and lines between them", asy
 test("a line that doesn't end for long takes no memory, and what follows is stored", async () => {
   const event = new EventFactory(2).make({ kind: 1 });
   writeFileSync(join(dir, "follows.jsonl"), `\n${JSON.stringify(event)}\n`);
-  const source = "yes xxxxxxxxxxxxxxx | head -c 300000000 | tr -d '\\n'; cat follows.jsonl";
+  const source = "yes xxxxxxxxxxxxxxx | head -c 1000000000 | tr -d '\\n'; cat follows.jsonl";
   const command = [...nanduCommand(), "import", "--data-dir=long"];
   const child = Bun.spawn(["sh", "-c", `{ ${source}; } | "$0" "$@"`, ...command], {
     cwd: dir,
@@ -165,9 +165,9 @@ test("a line that doesn't end for long takes no memory, and what follows is stor
   expect(summaryOf(stderr)).toBe(
     "stdin:1: longer than 528384 bytes\n2 lines\n  1 stored\n  1 bad lines skipped\n",
   );
-  expect(child.resourceUsage()?.maxRSS).toBeLessThan(280_000_000);
+  expect(child.resourceUsage()?.maxRSS).toBeLessThan(500_000_000);
   expect(await exported("long")).toBe(asLines([event]));
-}, 20_000);
+}, 60_000);
 
 test("its end leaves the whole index in its table, whoever wrote before", async () => {
   const events = new EventFactory(4).makeMany(30, { kind: 1 });

@@ -147,7 +147,7 @@ describe("a database that can't be opened ends the relay with a reason and a cod
         db.run("PRAGMA user_version = 999");
       },
       reason:
-        /^nandu: can't open the database \S+: it has version 999, this nandu knows 1: use a newer/m,
+        /^nandu: can't open the database \S+: it has version 999, this nandu knows 2: use a newer/m,
     },
   ];
   for (const { desc, spoil, reason } of rows) {
@@ -175,7 +175,7 @@ test("a thread that fails takes the relay with it, and a line says which and why
     db.run("UPDATE head SET seq = seq + 1, part = part + 1");
   }
   expect(await relay.process.exited).toBe(70);
-  const why = "database: unknown payload type 0";
+  const why = "database: a payload that is no event";
   await relay.logged(new RegExp(` error pool: the writer 0 thread has failed, .*: ${why}$`));
   expect((await client.closed).code).toBe(1006);
 
