@@ -9,7 +9,8 @@ test("who publishes hears OK before the event itself, however often", async () =
   await using relay = await RelayProcess.start();
   const client = await Client.connect(relay.url);
   const factory = new EventFactory(5);
-  await client.request("sub", { kinds: [1042] });
+  client.send("REQ", "sub", { kinds: [1042] });
+  expect((await client.next())[0]).toBe("EOSE");
   const events = factory.makeMany(2000, { kind: 1042 });
   const heard: string[] = [];
   for (let i = 0; i < events.length; i += 20) {
