@@ -48,7 +48,7 @@ import {
   type SubscriptionRef,
 } from "./mail.ts";
 import { sendEvent, trySendEvent } from "./mail-event.ts";
-import { FRAMES, sendFrame } from "./mail-frames.ts";
+import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
@@ -67,6 +67,8 @@ interface Connection {
 }
 
 const IDLE_SLEEP_MS = 1000;
+/** Answers that go to the main thread together: a millisecond's work. */
+const UNHEARD_MAX = 16;
 const LOOKUP_CACHE_BYTES = 2 * 1024 * 1024;
 const TOO_LONG: Reason = "invalid: the filters are too long";
 
@@ -87,6 +89,8 @@ export class Ingester implements Role {
   private readonly valuesMax: number;
   private values = 0;
   private gen = 0;
+  /** Answers that the main thread hasn't been woken for. */
+  private unheard = 0;
   private done: { connId: number; messages: number; bytes: number } | null = null;
 
   constructor(station: Station, bell: Doorbell) {
@@ -125,6 +129,7 @@ export class Ingester implements Role {
 
   turn(): number {
     this.flushDone();
+    this.ringWebsocket();
     return IDLE_SLEEP_MS;
   }
 
@@ -339,7 +344,14 @@ export class Ingester implements Role {
   /** `doneBytes` > 0: this frame is the end of a message of that length. */
   private answer(connId: number, frame: string, doneBytes: number): void {
     const ref = { connId, slot: NO_SLOT, gen: 0 };
-    sendFrame(this.websocket, ref, FRAMES.reply, frame, doneBytes);
+    sendFrameQuietly(this.websocket, ref, FRAMES.reply, frame, doneBytes);
+    this.unheard += 1;
+    if (this.unheard >= UNHEARD_MAX) this.ringWebsocket();
+  }
+
+  private ringWebsocket(): void {
+    if (this.unheard > 0) this.websocket.ring();
+    this.unheard = 0;
   }
 
   /** Runs of messages of one connection are reported as one. */

@@ -22,6 +22,28 @@ export function sendFrame(
   frame: string,
   doneBytes: number,
 ): void {
+  out.commit(MAIL.frames, writeFrame(out, ref, kind, frame, doneBytes));
+}
+
+/** The same without waking the main thread: for one of many, after which the sender rings. */
+export function sendFrameQuietly(
+  out: Outbox,
+  ref: SubscriptionRef,
+  kind: number,
+  frame: string,
+  doneBytes: number,
+): void {
+  out.commitQuietly(MAIL.frames, writeFrame(out, ref, kind, frame, doneBytes));
+}
+
+/** Returns the record's length. */
+function writeFrame(
+  out: Outbox,
+  ref: SubscriptionRef,
+  kind: number,
+  frame: string,
+  doneBytes: number,
+): number {
   const frameBytes = Buffer.byteLength(frame);
   const bytes = FRAMES_HEADER_BYTES + 4 + frameBytes;
   const at = out.reserve(bytes);
@@ -30,7 +52,7 @@ export function sendFrame(
   out.view.setUint32(at + 20, doneBytes, true);
   out.view.setUint32(at + FRAMES_HEADER_BYTES, frameBytes, true);
   out.bytes.write(frame, at + FRAMES_HEADER_BYTES + 4, frameBytes, "utf8");
-  out.commit(MAIL.frames, bytes);
+  return bytes;
 }
 
 function writeFramesHeader(

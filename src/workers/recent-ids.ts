@@ -5,13 +5,16 @@
 // Read without locks. A torn read mixes the words of two stored ids, and such a mix is the id of no
 // event that exists: only whoever made it up hears "duplicate".
 
-const SLOTS = 1 << 16;
-const WORDS = 8;
+/** 4 MiB. */
+const SLOTS = 1 << 18;
+/** 128 bits of an id, which is a hash: nobody can make another that shares them. */
+const WORDS = 4;
+const ID_BYTES = 32;
 
 export class RecentIds {
   readonly shared: SharedArrayBuffer;
   private readonly words: Uint32Array;
-  private readonly scratch = Buffer.alloc(WORDS * 4);
+  private readonly scratch = Buffer.alloc(ID_BYTES);
   private readonly id = new Uint32Array(this.scratch.buffer, this.scratch.byteOffset, WORDS);
 
   constructor(shared = new SharedArrayBuffer(SLOTS * WORDS * 4)) {

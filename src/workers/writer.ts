@@ -21,7 +21,7 @@ import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
-import { FRAMES, sendFrame } from "./mail-frames.ts";
+import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -134,6 +134,7 @@ export class Writer implements Role {
         `batch of ${batch.length} events not written: ${describeError(error)}`,
       );
       for (const mail of batch) this.answerFailure(mail);
+      this.websocket.ring();
       return;
     }
     const { verdicts, headBefore, headAfter } = result;
@@ -149,6 +150,7 @@ export class Writer implements Role {
         : encodeOk(mail.id, false, verdict.reason);
       this.answer(mail, frame);
     }
+    this.websocket.ring(); // once for all answers
     if (headAfter > headBefore) this.changes.raise();
     for (let i = 0; i < batch.length; i++) {
       const seq = verdicts[i]?.seq ?? 0;
@@ -173,7 +175,7 @@ export class Writer implements Role {
 
   private answer(mail: EventMail, frame: string): void {
     const ref = { connId: mail.connId, slot: NO_SLOT, gen: 0 };
-    sendFrame(this.websocket, ref, FRAMES.reply, frame, mail.messageBytes);
+    sendFrameQuietly(this.websocket, ref, FRAMES.reply, frame, mail.messageBytes);
   }
 
   private cron(): void {

@@ -3,9 +3,9 @@ import { RecentIds } from "../../src/workers/recent-ids.ts";
 import { testRandomly } from "../support/random.ts";
 
 const ZERO = "0".repeat(64);
-/** Two ids share a slot when their first two bytes are the same. */
+/** Two ids share a slot when their first 18 bits are the same, the last two of the third byte. */
 const ONE = `abcd${"1".repeat(60)}`;
-const SAME_SLOT = `abcd${"2".repeat(60)}`;
+const SAME_SLOT = `abcd11${"2".repeat(58)}`;
 const OTHER_SLOT = `abce${"1".repeat(60)}`;
 
 describe("an id", () => {
@@ -89,12 +89,13 @@ test("what one thread adds, another finds in the same memory", () => {
 testRandomly("any mix of calls finds what a table of one id per slot finds", (random) => {
   const ids = new RecentIds();
   const naive = new Map<string, string>();
-  const slotOf = (id: string): string => id.slice(0, 4);
-  // Few slots, and ids that differ in one word only, so that words of two could be mixed up.
+  const slotOf = (id: string): string => id.slice(0, 6);
+  // Few slots, and ids that differ in one word only, so that words of two could be mixed up. What
+  // differs is in the first 128 bits: it is a hash, so two that share those are one.
   const stem = random.hex(64);
   const pool = random.list(40, () => {
-    const at = 4 + random.below(60);
-    return `00f${random.below(4)}${stem.slice(4, at)}${random.hex(1)}${stem.slice(at + 1)}`;
+    const at = 6 + random.below(26);
+    return `00f${random.below(4)}00${stem.slice(6, at)}${random.hex(1)}${stem.slice(at + 1)}`;
   });
   for (let i = 0; i < 20_000; i++) {
     const id = random.pick(pool);
