@@ -50,6 +50,7 @@ import {
 import { sendEvent, trySendEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { HandledRemovers, mayRemove, SentRemovers } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 interface Subscription {
@@ -80,6 +81,7 @@ export class Ingester implements Role {
   private readonly monitors: readonly Outbox[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
+  private readonly removers: SentRemovers;
   private readonly keyFilter: KeyFilter;
   private readonly db: Database;
   private readonly lookup: IdLookup;
@@ -101,6 +103,7 @@ export class Ingester implements Role {
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
+    this.removers = new SentRemovers(new HandledRemovers(station.removers), station.index);
     this.keyFilter = new KeyFilter(station.keyFilter);
     this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES });
     this.lookup = new IdLookup(this.db);
@@ -169,7 +172,7 @@ export class Ingester implements Role {
   // Events
 
   private onEvent(connId: number, id: string, value: unknown, messageBytes: number): void {
-    if (isHex64(id) && this.isStored(id)) {
+    if (isHex64(id) && !this.removers.has(connId) && this.isStored(id)) {
       this.answer(connId, encodeOk(id, true, "duplicate: already have this event"), messageBytes);
       return;
     }
@@ -198,6 +201,7 @@ export class Ingester implements Role {
     const { id, kind } = admitted.event;
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
     if (classifyKind(kind) !== "ephemeral") {
+      if (mayRemove(candidate)) this.removers.add(connId);
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
     }

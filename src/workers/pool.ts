@@ -15,6 +15,7 @@ import { createRing, ringCapacityFor } from "../ring/ring.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { Changes } from "./changes.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { HandledRemovers } from "./removers.ts";
 import { eventMailBytesMax } from "./mail-event.ts";
 import { openInbox, openOutbox, type RingEnd, type RoleName, type Station } from "./thread.ts";
 
@@ -141,6 +142,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
   const recentIds = new RecentIds().shared;
   const changes = new Changes().shared;
   const keyFilter = new KeyFilter().shared;
+  const removers = new HandledRemovers(wired.bell.ingester.length).shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
       const wires = wiresOf(index);
@@ -153,6 +155,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
         recentIds,
         changes,
         keyFilter,
+        removers,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,
         writer: wires.writer ?? null,

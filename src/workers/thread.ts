@@ -27,6 +27,7 @@ export interface Station {
   readonly recentIds: SharedArrayBuffer;
   readonly changes: SharedArrayBuffer;
   readonly keyFilter: SharedArrayBuffer;
+  readonly removers: SharedArrayBuffer;
   /** Upstream first. */
   readonly inbound: readonly RingEnd[];
   readonly websocket: RingEnd;
@@ -83,7 +84,8 @@ export function runThread(inbox: Inbox, role: Role): void {
  * while. That takes some 10 ms, so not often.
  */
 class Housekeeping {
-  private records = 0;
+  /** At first what starting has left. */
+  private records = GARBAGE_RECORDS_MIN;
   private lastRecordAt = 0;
   private collectedAt = Number.NEGATIVE_INFINITY;
 

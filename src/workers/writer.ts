@@ -24,6 +24,7 @@ import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { HandledRemovers, mayRemove } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 /** Another process's events reach subscribers this much later at most. */
@@ -42,6 +43,8 @@ export class Writer implements Role {
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
+  private readonly removers: HandledRemovers;
+  private readonly ingesterCount: number;
   /** Until all of them are in `recentIds`. */
   private tailIds: TailIds | null;
   private readonly db: Database;
@@ -62,6 +65,8 @@ export class Writer implements Role {
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
+    this.removers = new HandledRemovers(station.removers);
+    this.ingesterCount = station.inbound.length;
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
@@ -133,6 +138,7 @@ export class Writer implements Role {
         "writer",
         `batch of ${batch.length} events not written: ${describeError(error)}`,
       );
+      this.noteRemovers(batch);
       for (const mail of batch) this.answerFailure(mail);
       this.websocket.ring();
       return;
@@ -150,6 +156,7 @@ export class Writer implements Role {
         : encodeOk(mail.id, false, verdict.reason);
       this.answer(mail, frame);
     }
+    this.noteRemovers(batch);
     this.websocket.ring(); // once for all answers
     if (headAfter > headBefore) this.changes.raise();
     for (let i = 0; i < batch.length; i++) {
@@ -166,6 +173,12 @@ export class Writer implements Role {
     for (const id of ids) this.recentIds.add(id);
     if (ids.length === 0) this.tailIds = null;
     return this.tailIds !== null;
+  }
+
+  private noteRemovers(batch: readonly EventMail[]): void {
+    for (const mail of batch) {
+      if (mayRemove(mail)) this.removers.add(mail.connId % this.ingesterCount);
+    }
   }
 
   private answerFailure(mail: EventMail): void {

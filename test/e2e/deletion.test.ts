@@ -78,16 +78,20 @@ describe("by e tag", () => {
   test("in one burst each message sees what came before it", async () => {
     const topic = new AuthorsTopic("burst");
     const own = await Client.connect(relay.url);
-    const event = topic.make();
-    const deletion = topic.deletion([["e", event.id]]);
-    for (const one of [event, deletion, event, deletion]) own.send("EVENT", one);
-    expect(await own.take(4)).toEqual([
-      ok(event),
-      ok(deletion),
-      refused(event, BLOCKED),
-      ok(deletion, DUPLICATE),
-    ]);
-    await expectStored(topic, deletion);
+    const deletions: NostrEvent[] = [];
+    for (let round = 0; round < 50; round++) {
+      const event = topic.make({ content: `${round}` });
+      const deletion = topic.deletion([["e", event.id]], { created_at: 5000 - round });
+      deletions.push(deletion);
+      for (const one of [event, deletion, event, deletion]) own.send("EVENT", one);
+      expect(await own.take(4)).toEqual([
+        ok(event),
+        ok(deletion),
+        refused(event, BLOCKED),
+        ok(deletion, DUPLICATE),
+      ]);
+    }
+    await expectStored(topic, ...deletions);
     own.close();
   });
 

@@ -24,6 +24,7 @@ import { trySendEvent } from "../../src/workers/mail-event.ts";
 import { eachFrame, eachRecipient, readFramesHeader } from "../../src/workers/mail-frames.ts";
 import { Monitor } from "../../src/workers/monitor.ts";
 import { RecentIds } from "../../src/workers/recent-ids.ts";
+import { HandledRemovers } from "../../src/workers/removers.ts";
 import { KeyFilter } from "../../src/store/key-filter.ts";
 import { openInbox, openOutbox, type RingEnd } from "../../src/workers/thread.ts";
 import { naiveMatches, randomFilter, type RawFilter } from "../support/random-filters.ts";
@@ -72,6 +73,7 @@ class TestMonitor {
       recentIds: new RecentIds().shared,
       changes: new Changes().shared,
       keyFilter: new KeyFilter().shared,
+      removers: new HandledRemovers(1).shared,
       inbound,
       websocket,
       writer: null,
