@@ -84,12 +84,10 @@ describe("by e tag", () => {
       const deletion = topic.deletion([["e", event.id]], { created_at: 5000 - round });
       deletions.push(deletion);
       for (const one of [event, deletion, event, deletion]) own.send("EVENT", one);
-      expect(await own.take(4)).toEqual([
-        ok(event),
-        ok(deletion),
-        refused(event, BLOCKED),
-        ok(deletion, DUPLICATE),
-      ]);
+      const answers = await own.take(4);
+      const of = (one: NostrEvent) => answers.filter(([, id]) => id === one.id);
+      expect(of(event)).toEqual([ok(event), refused(event, BLOCKED)] as never);
+      expect(of(deletion)).toEqual([ok(deletion), ok(deletion, DUPLICATE)] as never);
     }
     await expectStored(topic, ...deletions);
     own.close();
