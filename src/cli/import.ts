@@ -204,8 +204,7 @@ export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): 
   // All files first: a misspelt name should be heard of before anything is stored.
   const inputs = paths.map((path) => (path === "-" ? STDIN : openInput(path)));
   const names = paths.map((path) => (path === "-" ? "stdin" : path));
-  // Nothing is mapped: what is read of the file would count as this process's memory.
-  const db = openForWriting({ ...storeOptions(), mmapBytes: 0 });
+  const db = openForWriting(storeOptions());
   try {
     const writer = new EventWriter(db, { ...storeOptions(), tailEventsMax: TAIL_EVENTS_MAX });
     const task = new Import(writer, names, flags.has("--show-rejected"));

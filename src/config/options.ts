@@ -140,8 +140,9 @@ export const OPTIONS = {
   "store.cache_bytes": integer({ default: 32 * MIB, min: 0, max: 64 * GIB, unit: "bytes" })`
     The page cache of the connection that writes to the database, and of each one that reads.`,
   "store.mmap_bytes": integer({ default: 2 * GIB, min: 0, max: 2 * GIB, unit: "bytes" })`
-    How much of the database file is mapped into memory, so that reading what the system has cached
-    copies nothing. Counts as resident memory, but is the system's to take back. 0 means none.`,
+    How much of the database file each reader maps into memory, so that reading what the system has
+    cached copies nothing. Counts as resident memory of each, but it is the same, and the system's
+    to take back. 0 means none.`,
   "store.batch_events_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`
     The most events written in one transaction.`,
   "store.tail_events": integer({ default: 16_384, min: 1, max: 1_000_000, unit: "events" })`

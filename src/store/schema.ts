@@ -62,7 +62,7 @@ export function openForWriting(options: StoreOptions): Database {
     mkdirSync(options.dataDir, { recursive: true });
     db = new Database(path, { create: true, readwrite: true });
     db.run(`PRAGMA page_size = ${PAGE_BYTES}`); // heeded only while the file is empty
-    configure(db, options);
+    configure(db, { ...options, mmapBytes: 0 }); // what it changes it copies anyway
     migrate(db, path);
     enterWal(db);
     db.run(`PRAGMA synchronous = ${options.synchronous}`);

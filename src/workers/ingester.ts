@@ -105,7 +105,7 @@ export class Ingester implements Role {
     this.changes = new Changes(station.changes);
     this.removers = new SentRemovers(new HandledRemovers(station.removers), station.index);
     this.keyFilter = new KeyFilter(station.keyFilter);
-    this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES });
+    this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES, mmapBytes: 0 });
     this.lookup = new IdLookup(this.db);
     this.valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
   }

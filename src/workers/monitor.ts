@@ -73,7 +73,7 @@ export class Monitor implements Role {
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
     this.upstreamRunning = station.inbound.length;
-    this.db = openForReading(storeOptions());
+    this.db = openForReading({ ...storeOptions(), mmapBytes: 0 });
     this.store = new EventReader(this.db);
   }
 
