@@ -87,7 +87,8 @@ describe("by e tag", () => {
       const answers = await own.take(4);
       const of = (one: NostrEvent) => answers.filter(([, id]) => id === one.id);
       expect(of(event)).toEqual([ok(event), refused(event, BLOCKED)] as never);
-      expect(of(deletion)).toEqual([ok(deletion), ok(deletion, DUPLICATE)] as never);
+      // A duplicate is answered by whoever sees it first, perhaps before the answer it repeats.
+      expect(of(deletion).toSorted()).toEqual([ok(deletion), ok(deletion, DUPLICATE)] as never);
     }
     await expectStored(topic, ...deletions);
     own.close();
