@@ -22,16 +22,17 @@ export class IdLookup {
   }
 }
 
+/** Not joined with head: all of the table would be read, to make an index of it. */
+export const TAIL_IDS_SQL = `SELECT seq, lower(hex(id)) FROM event
+  WHERE seq > max((SELECT merged FROM head), ?) AND expires = 0 ORDER BY seq LIMIT ?`;
+
 /** The ids of events whose rows are in the tail, where `IdLookup` doesn't look; by pieces. */
 export class TailIds {
   private readonly select: Statement;
   private last = 0;
 
   constructor(db: Database) {
-    this.select = db.prepare(
-      `SELECT event.seq, lower(hex(id)) FROM event, head
-       WHERE event.seq > max(merged, ?) AND expires = 0 ORDER BY event.seq LIMIT ?`,
-    );
+    this.select = db.prepare(TAIL_IDS_SQL);
   }
 
   /** Up to `limit` more; none at the end. */

@@ -5,7 +5,7 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
-import { IdLookup, TailIds } from "../../src/store/id-lookup.ts";
+import { IdLookup, TAIL_IDS_SQL, TailIds } from "../../src/store/id-lookup.ts";
 import { KeyFilter } from "../../src/store/key-filter.ts";
 import { openForReading } from "../../src/store/schema.ts";
 import { Tail } from "../../src/store/tail.ts";
@@ -190,5 +190,17 @@ describe("the look-up of an id", () => {
       for (let more = ids.next(limit); more.length > 0; more = ids.next(limit)) all.push(...more);
       expect(all).toEqual([goes.id, other.id]);
     }
+  });
+
+  test("are found without reading all that is stored", () => {
+    using store = new TestStore();
+    store.write(stays);
+    const sql = `EXPLAIN QUERY PLAN ${TAIL_IDS_SQL}`;
+    const plan = store.db
+      .query(sql)
+      .values(0, 1)
+      .map((row) => row[3]);
+    expect(plan[0]).toBe("SEARCH event USING INTEGER PRIMARY KEY (rowid>?)");
+    expect(plan.join()).not.toContain("AUTOMATIC");
   });
 });
