@@ -70,11 +70,51 @@ const WITH_TAIL = `
   BEGIN SELECT raise(ABORT, 'a newer nandu has migrated this database'); END;
   `;
 
+/**
+ * A writer of the third version raises `turn` with every commit, so that one of an earlier version,
+ * which doesn't know of it, writes nothing any more.
+ */
+const THIRD_HEAD = `
+  DROP TRIGGER one_version;
+  ALTER TABLE head ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;
+  CREATE TRIGGER one_version BEFORE UPDATE OF seq ON head WHEN new.turn = old.turn
+  BEGIN SELECT raise(ABORT, 'a newer nandu has migrated this database'); END;
+  `;
+
+/**
+ * What became of events: a bounded log, in the order of commits (history.ts). And what must not
+ * come back though no stored event says so (gone.ts).
+ */
+const HISTORY = `
+  CREATE TABLE history (
+    n INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused
+    id BLOB NOT NULL,          -- 32 bytes
+    seq INTEGER NOT NULL,      -- of an event that was removed, 0 of one that was refused
+    at INTEGER NOT NULL,       -- unix seconds
+    what TEXT NOT NULL,
+    detail TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE gone (
+    key INTEGER NOT NULL,      -- of an address, or of an id with its author
+    pubkey BLOB NOT NULL,      -- the author, 32 bytes
+    created_at INTEGER NOT NULL,
+    id BLOB NOT NULL,          -- with created_at: the last version that is gone
+    PRIMARY KEY (key, pubkey)
+  ) STRICT, WITHOUT ROWID;
+  `;
+
+/** The tables that came with the third version, in the order they are made. */
+const THIRD_TABLES: readonly string[] = [THIRD_HEAD, HISTORY];
+
 /** Index = version it leads from. Never edit one that was released: add one. */
 export const MIGRATIONS: readonly Migration[] = [
   FIRST,
+  (db) => db.run(WITH_TAIL), // the third version builds the index, which has other entries there
   (db, path) => {
-    db.run(WITH_TAIL);
+    for (const sql of THIRD_TABLES) db.run(sql);
+    db.run("DELETE FROM term");
+    db.run("DELETE FROM tail");
+    db.run("UPDATE head SET merged = seq, merging = seq");
     buildIndex(db, path);
   },
 ];

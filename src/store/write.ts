@@ -85,7 +85,7 @@ export class EventWriter {
     this.tail = new Tail(db, this.known);
     this.merger = new Merger(db, this.tail, options);
     this.selectHead = db.prepare("SELECT seq FROM head");
-    this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?");
+    this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?, turn = turn + 1");
     this.insertPart = db.prepare("INSERT INTO tail VALUES (?, ?, ?, ?)");
     this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
     this.selectIsId = db.prepare("SELECT 1 FROM event WHERE seq = ? AND id = ?");

@@ -80,7 +80,7 @@ describe("a database of the first version", () => {
     const schema = "SELECT name, sql FROM sqlite_schema ORDER BY name";
     expect(db.query(schema).values()).toEqual(fresh.query(schema).values());
     expect(db.query("PRAGMA user_version").values()).toEqual([[SCHEMA_VERSION]]);
-    expect(db.query("SELECT * FROM head").values()).toEqual([[1, 8, 0, 8, 8]]);
+    expect(db.query("SELECT * FROM head").values()).toEqual([[1, 8, 0, 8, 8, 0]]);
     expect(db.query("SELECT * FROM tail").values()).toEqual([]);
     expect(checkIndex(db)).toEqual([]);
     expect(readdirSync(dir.path).filter((name) => !name.startsWith("nandu.db"))).toEqual([]);
