@@ -10,6 +10,8 @@ import type { Database, Statement } from "bun:sqlite";
 import { RowInserter } from "./rows.ts";
 import type { Run } from "./run.ts";
 import type { Tail } from "./tail.ts";
+import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
+import type { TermRow } from "./term.ts";
 
 export interface WriterOptions {
   readonly synchronous: "off" | "normal" | "full";
@@ -17,6 +19,8 @@ export interface WriterOptions {
   readonly tailEvents: number;
   /** For who writes much: with a large index, a share of what is in it, up to this. */
   readonly tailEventsMax?: number;
+  /** A key with more entries in `term` gets a tally. */
+  readonly tallyEntries?: number;
 }
 
 /** A few milliseconds' work. */
@@ -41,6 +45,7 @@ export class Merger {
   private readonly tail: Tail;
   private readonly options: WriterOptions;
   private readonly terms: RowInserter;
+  private readonly tallies: Tallies;
   private readonly begun: Statement;
   private readonly ended: Statement;
   private readonly deleteParts: Statement;
@@ -51,9 +56,15 @@ export class Merger {
     this.tail = tail;
     this.options = options;
     this.terms = new RowInserter(db, "INSERT OR IGNORE INTO term", COLUMNS);
+    this.tallies = new Tallies(db, options.tallyEntries ?? TALLY_ENTRIES);
     this.begun = db.prepare("UPDATE head SET merging = ?");
     this.ended = db.prepare("UPDATE head SET merged = ?");
     this.deleteParts = db.prepare("DELETE FROM tail WHERE seq <= ?");
+  }
+
+  /** The rows of one removed event are taken from `term`, in the transaction under way. */
+  onRemoved(rows: readonly TermRow[], seq: number): void {
+    this.tallies.remove(rows, seq);
   }
 
   /** One step of about so many rows; true when there is more to do. */
@@ -103,12 +114,16 @@ export class Merger {
       this.move = { run: this.tail.runUpTo(upTo), upTo, done: 0 };
     }
     const { move } = this;
-    if (head.merged >= move.upTo) {
+    const { merged } = head;
+    if (merged >= move.upTo) {
       this.move = null; // another process was faster
       return;
     }
     const end = Math.min(move.run.length, move.done + rows);
     this.insert(move.run, move.done, end);
+    const isRemoved = (seq: number): boolean => this.tail.isRemoved(seq);
+    const { run, upTo, done } = move;
+    this.tallies.addMoved({ run, from: done, to: end, merged, upTo, isRemoved });
     move.done = end;
     if (end < move.run.length) return;
     this.ended.run(move.upTo);

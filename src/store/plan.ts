@@ -54,7 +54,8 @@ export function planFilter(filter: Filter, count: CountEntries): Plan {
   return planOf(ways.length === 1 ? (ways[0] as number[]) : smallest(ways, count));
 }
 
-function planOf(keys: readonly number[]): Plan {
+/** Entries under these keys, all of them. */
+export function planOf(keys: readonly number[]): Plan {
   const entriesMax = Number.POSITIVE_INFINITY;
   return { keys, isByKind: false, isSparse: false, next: null, entriesMax };
 }

@@ -2,7 +2,7 @@
 // lowest id, no event twice (NIP-01). Resumable: `next` may be called again at any later time.
 
 import type { Filter } from "../protocol/filter.ts";
-import { FilterStream, type Found, type Match } from "./filter-stream.ts";
+import { FilterStream, type Found, type Match, type Unseen } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
 
 export interface ScanOptions {
@@ -12,6 +12,8 @@ export interface ScanOptions {
   readonly limitMax: number;
   readonly tiesMax: number;
   readonly nowSeconds: () => number;
+  /** For counts (count.ts): what isn't even looked at. */
+  readonly unseen?: Unseen | null;
 }
 
 export class Scan {
@@ -27,12 +29,13 @@ export class Scan {
     this.hasZeroLimit = filters.some((filter) => filter.limit === 0);
     this.streams = filters.map((filter) => {
       const limit = Math.min(filter.limit ?? options.limitDefault, options.limitMax);
-      const { tiesMax, nowSeconds } = options;
+      const { tiesMax, nowSeconds, unseen = null } = options;
       return new FilterStream(reader, filter, {
         limit,
         tiesMax,
         headSeq: this.headSeq,
         nowSeconds,
+        unseen,
       });
     });
   }

@@ -6,6 +6,7 @@
 //   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → info (term.ts)
 //   tail   what is not in `term` yet of the index, a blob for each commit (tail.ts)
 //   head   one row: the last `seq` given out, and how far the tail has been moved
+//   tally  how many entries of `term` say what, for keys that have many (tallies.ts)
 
 import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";

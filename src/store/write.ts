@@ -336,9 +336,9 @@ export class EventWriter {
     const { event, expires } = stored;
     if (seq <= this.head.merging) {
       const fields = { id: event.id, created_at: event.created_at, kind: event.kind, expires };
-      for (const row of termRows(fields, eventKeys(event), seq)) {
-        this.deleteTerm.run(row.key, row.age, row.order, row.seq);
-      }
+      const rows = termRows(fields, eventKeys(event), seq);
+      for (const row of rows) this.deleteTerm.run(row.key, row.age, row.order, row.seq);
+      this.merger.onRemoved(rows, seq);
     }
     if (seq > this.head.merged) this.removedFromTail.push(seq);
     this.deleteEvent.run(seq);

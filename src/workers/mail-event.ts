@@ -9,14 +9,18 @@ import { payloadText } from "../store/payload.ts";
 import { MAIL } from "./mail.ts";
 
 // event: f64 seq | f64 created_at | f64 expires | f64 × 4 keys (id, address, deletedId,
-//        deletedAddress) | u32 kind | u32 term count | u32 connId | u32 message bytes
-//        | f64 × terms | payload
+//        deletedAddress) | u32 kind and flags | u32 term count | u32 connId | u32 message bytes
+//        | f64 × terms | u16 × their marks | payload
 
 const EVENT_HEADER_BYTES = 72;
+const TERM_BYTES = 8 + 2;
 /** Of author, kind, both, and all. */
-const KEYS_BYTES = 4 * 8;
-/** A deletion has two keys for a tag. */
-const TAG_KEYS_BYTES = 2 * 8;
+const KEYS_BYTES = 4 * TERM_BYTES;
+/** A special deletion has three keys for a tag. */
+const TAG_KEYS_BYTES = 3 * TERM_BYTES;
+/** Kinds have 16 bits. */
+const KIND_MASK = 0xffff;
+const IS_SPECIAL = 0x10000;
 const PAYLOAD_HEADER_BYTES = 5;
 
 /** Of any event that is admitted. */
@@ -38,7 +42,7 @@ export interface EventMail extends Candidate {
 }
 
 export function eventMailBytes(candidate: Candidate): number {
-  return EVENT_HEADER_BYTES + 8 * candidate.keys.terms.length + candidate.payload.length;
+  return EVENT_HEADER_BYTES + TERM_BYTES * candidate.keys.terms.length + candidate.payload.length;
 }
 
 /** Blocks while the ring is full. */
@@ -82,7 +86,7 @@ function writeEvent(
   view.setFloat64(at + 32, keys.address, true);
   view.setFloat64(at + 40, keys.deletedId, true);
   view.setFloat64(at + 48, keys.deletedAddress, true);
-  view.setUint32(at + 56, candidate.kind, true);
+  view.setUint32(at + 56, candidate.kind + (keys.isSpecial ? IS_SPECIAL : 0), true);
   view.setUint32(at + 60, keys.terms.length, true);
   view.setUint32(at + 64, connId, true);
   view.setUint32(at + 68, messageBytes, true);
@@ -90,6 +94,10 @@ function writeEvent(
   for (const term of keys.terms) {
     view.setFloat64(termAt, term, true);
     termAt += 8;
+  }
+  for (const mark of keys.marks) {
+    view.setUint16(termAt, mark, true);
+    termAt += 2;
   }
   out.bytes.set(payload, termAt);
   out.commit(MAIL.event, eventMailBytes(candidate));
@@ -109,6 +117,12 @@ export function readEvent(ring: RingConsumer): EventMail {
     terms.push(view.getFloat64(termAt, true));
     termAt += 8;
   }
+  const marks: number[] = [];
+  for (let i = 0; i < termCount; i++) {
+    marks.push(view.getUint16(termAt, true));
+    termAt += 2;
+  }
+  const kind = view.getUint32(at + 56, true);
   const payload = ring.bytes.subarray(termAt, at + ring.length);
   const text = payloadText(payload);
   return {
@@ -123,8 +137,10 @@ export function readEvent(ring: RingConsumer): EventMail {
       deletedAddress: view.getFloat64(at + 48, true),
       author: terms[0] as number,
       terms,
+      marks,
+      isSpecial: kind >= IS_SPECIAL,
     },
-    kind: view.getUint32(at + 56, true),
+    kind: kind & KIND_MASK,
     connId: view.getUint32(at + 64, true),
     messageBytes: view.getUint32(at + 68, true),
     payload,

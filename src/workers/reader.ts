@@ -14,8 +14,9 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { decodeText } from "../store/candidate.ts";
+import { Count } from "../store/count.ts";
 import { EventReader } from "../store/read.ts";
-import { Scan } from "../store/scan.ts";
+import { Scan, type ScanOptions } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { Changes } from "./changes.ts";
 import {
@@ -41,13 +42,14 @@ const IDLE_SLEEP_MS = 1000;
 const PIECE_BYTES = 65536;
 /** With more commits than this since its scan began, a REQ reads them too before it goes live. */
 const LATE_COMMITS_MAX = 1000;
+const NO_KINDS: ReadonlySet<number> = new Set();
 
 interface Query extends Queued {
   readonly mail: QueryMail;
   readonly prefix: Buffer;
-  /** Opened by the query's first slice. */
+  /** Opened by the query's first slice: the one of a REQ, the other of a COUNT. */
   scan: Scan | null;
-  count: number;
+  count: Count | null;
   /** Set once the scan is done: what was committed after this is still to be read. */
   lateSeq: number | null;
 }
@@ -138,7 +140,7 @@ export class Reader implements Role {
       return;
     }
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
-    const query = { mail, prefix, scan: null, count: 0, lateSeq: null, isDropped: false };
+    const query = { mail, prefix, scan: null, count: null, lateSeq: null, isDropped: false };
     client.queries.add(query);
     this.queue.add(query);
   }
@@ -171,13 +173,18 @@ export class Reader implements Role {
     const client = this.clientOf(query.mail.connId);
     try {
       const deadline = performance.now() + setting("relay.query_slice_ms");
-      const isDone = this.store.inSnapshot(() => this.advance(query, client, deadline));
+      const isDone = this.store.inSnapshot(() =>
+        query.mail.isCount
+          ? this.advanceCount(query, deadline)
+          : this.advance(query, client, deadline),
+      );
       this.flush(query, client);
       if (isDone) {
         this.finish(query, client);
         return;
       }
       query.scan?.rest();
+      query.count?.rest();
       if (this.hasWindow(client)) this.queue.again(query);
       else this.queue.pause(query);
     } catch (error) {
@@ -192,25 +199,27 @@ export class Reader implements Role {
 
   /** True when the query has nothing more to read. */
   private advance(query: Query, client: Client, deadline: number): boolean {
-    const { mail } = query;
-    const options = mail.isCount ? countOptions() : reqOptions();
-    const scan = query.scan ?? new Scan(this.store, mail.filters, options);
+    const scan = query.scan ?? new Scan(this.store, query.mail.filters, reqOptions());
     query.scan = scan;
     while (query.lateSeq === null) {
       const found = scan.next();
       if (found === "done") query.lateSeq = scan.headSeq;
       else if (found !== "working") this.take(query, client, found.text);
-      if (query.count > setting("relay.count_max")) query.lateSeq = scan.headSeq; // that will do
       if (this.mustYield(client, deadline)) return false;
     }
-    return mail.isCount || this.readLate(query, client, deadline);
+    return this.readLate(query, client, deadline);
+  }
+
+  private advanceCount(query: Query, deadline: number): boolean {
+    const { filters } = query.mail;
+    const open = (options: ScanOptions): Scan => new Scan(this.store, filters, options);
+    const count = query.count ?? new Count(this.store, filters, countOptions(), open);
+    query.count = count;
+    while (!count.step()) if (performance.now() >= deadline) return false;
+    return true;
   }
 
   private take(query: Query, client: Client, text: Buffer): void {
-    if (query.mail.isCount) {
-      query.count += 1;
-      return;
-    }
     if (eventFramesBytes(query.prefix, [text]) > this.websocket.recordBytesMax) return;
     const bytes = text.length + query.prefix.length + 1;
     if (this.textBytes + bytes > PIECE_BYTES) this.flush(query, client);
@@ -250,9 +259,9 @@ export class Reader implements Role {
   private finish(query: Query, client: Client): void {
     const { mail, count } = query;
     this.drop(query);
-    if (mail.isCount) {
-      const countMax = setting("relay.count_max");
-      const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
+    if (count !== null) {
+      const { count: events, isApproximate, hll } = count.result();
+      const frame = encodeCount(mail.id, events, isApproximate, hll);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
       const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
@@ -313,8 +322,7 @@ function reqOptions() {
   };
 }
 
-/** A filter's own `limit` counts no further. One beyond the relay's tells that there are more. */
+/** A filter's own `limit` counts no further. */
 function countOptions() {
-  const limit = setting("relay.count_max") + 1;
-  return { limitDefault: limit, limitMax: limit, tiesMax: 0, nowSeconds };
+  return { countMax: setting("relay.count_max"), nowSeconds, hiddenKinds: NO_KINDS };
 }

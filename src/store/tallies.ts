@@ -1,0 +1,180 @@
+// Keeps the tallies (tally.ts) of tags' keys that have many entries in the table `term`: the
+// writer's, and the migration's that builds the index. They change where rows do that change pages
+// of `term` anyway: when the tail is moved there, and when an event's rows are taken away.
+//
+//   tally   n | key, unique | upto | sums
+//
+// A tally counts the events up to a `seq`, wherever their rows are. So a move that is done again,
+// from its start or by another process, adds nothing twice: all rows of a key that are under way
+// are added when the first of them is moved, and `upto` tells the next one so. Of what a tally may
+// count, `term` has nothing beyond that but what the move under way has yet to come to.
+
+import type { Database, Statement } from "bun:sqlite";
+import { speaksForItself } from "./info.ts";
+import { RowLookup } from "./rows.ts";
+import type { Run } from "./run.ts";
+import { isTallied, Tally } from "./tally.ts";
+import type { TermRow } from "./term.ts";
+
+/** A key with more entries than this gets a tally: to read as many takes a third of a ms. */
+export const TALLY_ENTRIES = 1000;
+/** So many times in that many more entries, a key is looked at for how many it has. */
+const LOOKS = 16;
+/**
+ * With so many times more, it is left alone. No tag's key comes that far unseen, but a tag can be
+ * crafted to share the key of a kind, which may have any number.
+ */
+const LEFT_ALONE = 8;
+
+export const TALLIES = `
+  CREATE TABLE tally (
+    n INTEGER PRIMARY KEY,
+    key INTEGER NOT NULL UNIQUE,
+    upto INTEGER NOT NULL,     -- it counts the events up to this seq
+    sums BLOB NOT NULL         -- u32 info, u32 entries | …
+  ) STRICT;
+  `;
+
+/** Rows that are moved into `term`. */
+export interface Moved {
+  readonly run: Run;
+  /** Of the run's rows, those that this step moves. */
+  readonly from: number;
+  readonly to: number;
+  /** The run is all rows of events after `merged` and up to `upTo`. */
+  readonly merged: number;
+  readonly upTo: number;
+  readonly isRemoved: (seq: number) => boolean;
+}
+
+type TallyRow = [key: number, upTo: number, sums: Uint8Array];
+
+export class Tallies {
+  private readonly entriesMax: number;
+  private readonly selectKeys: Statement;
+  private readonly selectTally: Statement;
+  private readonly byKey: RowLookup;
+  private readonly countTerms: Statement;
+  private readonly selectInfos: Statement;
+  private readonly update: Statement;
+  private readonly insert: Statement;
+
+  constructor(db: Database, entriesMax: number) {
+    this.entriesMax = entriesMax;
+    this.selectKeys = db.prepare("SELECT key FROM tally WHERE key BETWEEN ? AND ?");
+    this.selectTally = db.prepare("SELECT key, upto, sums FROM tally WHERE key = ?");
+    this.byKey = new RowLookup(db, "SELECT key, upto, sums FROM tally WHERE key", 0);
+    this.countTerms = db.prepare("SELECT count(*) FROM (SELECT 1 FROM term WHERE key = ? LIMIT ?)");
+    this.selectInfos = db.prepare("SELECT info FROM term WHERE key = ? AND seq <= ?");
+    this.update = db.prepare("UPDATE tally SET upto = ?2, sums = ?3 WHERE key = ?1");
+    this.insert = db.prepare("INSERT INTO tally (key, upto, sums) VALUES (?, ?, ?)");
+  }
+
+  /** To be called in the transaction that moves the rows. */
+  addMoved(moved: Moved): void {
+    const { keys } = moved.run;
+    const { from, to } = moved;
+    if (from === to) return;
+    const rows = this.selectKeys.values(keys[from] as number, keys[to - 1] as number);
+    const tallied = new Set(rows.flat() as number[]);
+    for (let start = from; start < to;) {
+      const key = keys[start] as number;
+      let end = start + 1;
+      while (end < to && keys[end] === key) end += 1;
+      if (tallied.has(key)) this.extend(key, moved);
+      else if (this.mustLook(moved.run, start, end)) this.look(key, moved);
+      start = end;
+    }
+  }
+
+  /** Takes away rows of one removed event, in the transaction that deletes them from `term`. */
+  remove(rows: readonly TermRow[], seq: number): void {
+    const infos = new Map<number, number>();
+    for (const { key, info } of rows) if (isTallied(info)) infos.set(key, info);
+    if (infos.size === 0) return;
+    const found: TallyRow[] = [];
+    this.byKey.each([...infos.keys()], (row) => found.push(row as TallyRow));
+    for (const [key, upTo, sums] of found) {
+      if (seq > upTo) continue; // its row isn't counted yet, and won't be: it has left the tail
+      this.write(key, Tally.decode(upTo, sums).without(infos.get(key) as number));
+    }
+  }
+
+  private extend(key: number, moved: Moved): void {
+    const [, upTo, sums] = this.selectTally.values(key)[0] as TallyRow;
+    if (upTo >= moved.upTo) return;
+    const infos = infosUnder(key, moved);
+    if (infos.length > 0) this.write(key, Tally.decode(upTo, sums).with(moved.upTo, infos));
+  }
+
+  /**
+   * Which keys have become heavy is found by chance, as it costs a look-up: a row in so many makes
+   * it be looked at. Chance comes from the seq, so that a move that is done again does the same.
+   */
+  private mustLook(run: Run, start: number, end: number): boolean {
+    const oneIn = Math.max(1, Math.floor(this.entriesMax / LOOKS));
+    for (let i = start; i < end; i++) {
+      const chance = Math.imul(run.seqs[i] as number, 0x9e3779b1) >>> 8;
+      if (chance % oneIn === 0 && speaksForItself(run.infos[i] as number, "tag")) return true;
+    }
+    return false;
+  }
+
+  private look(key: number, moved: Moved): void {
+    const infos = infosUnder(key, moved);
+    const tooMany = LEFT_ALONE * this.entriesMax;
+    const [entries] = this.countTerms.values(key, tooMany)[0] as [number];
+    if (entries + infos.length <= this.entriesMax || entries === tooMany) return;
+    const before = this.selectInfos.values(key, moved.merged) as [number][];
+    for (const [info] of before) if (isTallied(info)) infos.push(info);
+    const tally = Tally.of(moved.upTo, infos);
+    this.insert.run(key, moved.upTo, tally.encode());
+  }
+
+  private write(key: number, tally: Tally): void {
+    this.update.run(key, tally.upTo, tally.encode());
+  }
+}
+
+/** What the tallied rows of a key say that are under way, not only in this step. */
+function infosUnder(key: number, { run, isRemoved }: Moved): number[] {
+  const infos: number[] = [];
+  for (let i = run.after(key, -Infinity, -1, -1); i < run.length && run.keys[i] === key; i++) {
+    const info = run.infos[i] as number;
+    if (isTallied(info) && !isRemoved(run.seqs[i] as number)) infos.push(info);
+  }
+  return infos;
+}
+
+/** The tallies of an index that is built at once: its rows come in order. */
+export class TallyBuilder {
+  private readonly insert: Statement;
+  private readonly upTo: number;
+  private key = 0;
+  private entries = 0;
+  private isTag = false;
+  private infos: number[] = [];
+
+  constructor(db: Database, upTo: number) {
+    this.insert = db.prepare("INSERT INTO tally (key, upto, sums) VALUES (?, ?, ?)");
+    this.upTo = upTo;
+  }
+
+  add(key: number, info: number): void {
+    if (key !== this.key) this.end();
+    this.key = key;
+    this.entries += 1;
+    this.isTag ||= speaksForItself(info, "tag");
+    if (isTallied(info)) this.infos.push(info);
+  }
+
+  /** After the last row. */
+  end(): void {
+    if (this.isTag && this.entries > TALLY_ENTRIES) {
+      this.insert.run(this.key, this.upTo, Tally.of(this.upTo, this.infos).encode());
+    }
+    this.entries = 0;
+    this.isTag = false;
+    this.infos = [];
+  }
+}
