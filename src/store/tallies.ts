@@ -64,7 +64,9 @@ export class Tallies {
     this.selectKeys = db.prepare("SELECT key FROM tally WHERE key BETWEEN ? AND ?");
     this.selectTally = db.prepare("SELECT key, upto, sums FROM tally WHERE key = ?");
     this.byKey = new RowLookup(db, "SELECT key, upto, sums FROM tally WHERE key", 0);
-    this.countTerms = db.prepare("SELECT count(*) FROM (SELECT 1 FROM term WHERE key = ? LIMIT ?)");
+    this.countTerms = db.prepare(
+      "SELECT count(*) FROM (SELECT 1 FROM term WHERE key = ? AND seq <= ? LIMIT ?)",
+    );
     this.selectInfos = db.prepare("SELECT info FROM term WHERE key = ? AND seq <= ?");
     this.update = db.prepare("UPDATE tally SET upto = ?2, sums = ?3 WHERE key = ?1");
     this.insert = db.prepare("INSERT INTO tally (key, upto, sums) VALUES (?, ?, ?)");
@@ -123,7 +125,7 @@ export class Tallies {
   private look(key: number, moved: Moved): void {
     const infos = infosUnder(key, moved);
     const tooMany = LEFT_ALONE * this.entriesMax;
-    const [entries] = this.countTerms.values(key, tooMany)[0] as [number];
+    const [entries] = this.countTerms.values(key, moved.merged, tooMany)[0] as [number];
     if (entries + infos.length <= this.entriesMax || entries === tooMany) return;
     const before = this.selectInfos.values(key, moved.merged) as [number][];
     for (const [info] of before) if (isTallied(info)) infos.push(info);

@@ -4,6 +4,7 @@ import type { Database } from "bun:sqlite";
 import { encodeEvent, type NostrEvent } from "../../src/protocol/event.ts";
 import { candidateOf, decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
+import type { WriterOptions } from "../../src/store/merge.ts";
 import { EventReader } from "../../src/store/read.ts";
 import { openForReading, openForWriting, type StoreOptions } from "../../src/store/schema.ts";
 import { EventWriter, type WriteResult } from "../../src/store/write.ts";
@@ -72,10 +73,10 @@ export class TestStore {
   }
 
   /** Another connection that writes, as another process would. */
-  openWriter(): EventWriter {
+  openWriter(options: WriterOptions = this.options): EventWriter {
     const db = openForWriting(this.options);
     this.others.push(db);
-    return new EventWriter(db, this.options);
+    return new EventWriter(db, options);
   }
 
   openReader(): EventReader {
