@@ -24,8 +24,8 @@ export interface CountOptions {
   /** Counting one by one stops there. */
   readonly countMax: number;
   readonly nowSeconds: () => number;
-  /** Kinds of which each event has to be looked at: whoever asks may not see it. */
-  readonly hiddenKinds: ReadonlySet<number>;
+  /** Kinds of which each event has to be looked at, as some can be seen and some can't. */
+  readonly mixedKinds: ReadonlySet<number>;
 }
 
 export interface CountResult {
@@ -56,13 +56,13 @@ export class Count {
     options: CountOptions,
     openScan: OpenScan,
   ) {
-    const { countMax, nowSeconds, hiddenKinds } = options;
+    const { countMax, nowSeconds, mixedKinds } = options;
     const [filter] = filters;
     const isOne = filter !== undefined && filters.length === 1;
     this.options = options;
     this.offset = isOne ? filterOffset(filter) : NO_OFFSET;
     this.registers = this.offset === NO_OFFSET ? null : new HyperLogLog();
-    const isByIndex = isOne && canCountByIndex(filter, hiddenKinds);
+    const isByIndex = isOne && canCountByIndex(filter, mixedKinds);
     reader.head();
     const otherKeys = isByIndex ? this.addTally(reader, filter) : null;
     const onInfo = (info: number): void => this.addEntry(info);
@@ -130,10 +130,10 @@ export class Count {
  * Whether the entries of the index tell how many events match, but for those that say they don't
  * speak for themselves: they have one condition's key and the kind.
  */
-export function canCountByIndex(filter: Filter, hiddenKinds: ReadonlySet<number>): boolean {
+export function canCountByIndex(filter: Filter, mixedKinds: ReadonlySet<number>): boolean {
   const { ids, authors, kinds, tags, limit } = filter;
   if (ids !== null || limit !== null) return false;
-  if (kinds === null ? hiddenKinds.size > 0 : !kinds.isDisjointFrom(hiddenKinds)) return false;
+  if (kinds === null ? mixedKinds.size > 0 : !kinds.isDisjointFrom(mixedKinds)) return false;
   const [tag] = tags;
   if (tag === undefined) return true;
   return tags.length === 1 && tag.values.size === 1 && authors === null;

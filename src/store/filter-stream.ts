@@ -7,6 +7,7 @@ import { KeyCursor, MergedCursor, type Place, SpanCursor } from "./cursor.ts";
 import { authorPart, infoAuthor, infoKind, type RowType, speaksForItself } from "./info.ts";
 import { type Plan, planFilter, planOf } from "./plan.ts";
 import type { EventReader, StoredText } from "./read.ts";
+import type { Sight } from "./sight.ts";
 import { authorKey, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 
@@ -43,6 +44,8 @@ export interface StreamOptions {
   /** Events committed later are not the scan's: the monitor sends them. */
   readonly headSeq: number;
   readonly nowSeconds: () => number;
+  /** Null when all that the filter matches may be seen. */
+  readonly sight: Sight | null;
   /** Null when each event is wanted, not only how many there are. */
   readonly unseen: Unseen | null;
 }
@@ -62,6 +65,8 @@ export class FilterStream {
   private readonly filter: Filter;
   private readonly options: StreamOptions;
   private readonly matcher: TextMatcher;
+  /** Events of these are not even fetched. */
+  private readonly blindKinds: ReadonlySet<number> | null;
   /** Of the authors' keys, what entries of a kind tell. */
   private authorKeys: ReadonlySet<number> | null = null;
   /** Chosen by the first step. */
@@ -92,6 +97,7 @@ export class FilterStream {
     this.filter = filter;
     this.options = options;
     this.matcher = new TextMatcher(filter);
+    this.blindKinds = options.sight?.blindKinds ?? null;
     this.start = [-filter.until, -1, -1, 0];
     this.isDone = options.limit === 0;
   }
@@ -181,7 +187,7 @@ export class FilterStream {
     const otherKeys = this.options.unseen?.otherKeys ?? null;
     if (otherKeys !== null) return planOf(otherKeys);
     const count = (key: number, max: number) => reader.countEntries(key, since, until, max);
-    const plan = planFilter(filter, count);
+    const plan = planFilter(filter, count, this.options.sight?.audience(filter) ?? null);
     if (plan.isByKind && filter.authors !== null) {
       this.authorKeys = new Set([...filter.authors].map((one) => authorPart(authorKey(one))));
     }
@@ -253,7 +259,9 @@ export class FilterStream {
 
   private mayMatch(info: number): boolean {
     if (this.plan?.isByKind === true) return this.authorKeys?.has(infoAuthor(info)) ?? true;
-    return this.filter.kinds?.has(infoKind(info)) ?? true;
+    const kind = infoKind(info);
+    if (this.blindKinds?.has(kind)) return false;
+    return this.filter.kinds?.has(kind) ?? true;
   }
 
   /** Whether this entry is enough, its event needn't be found. */
@@ -284,10 +292,12 @@ export class FilterStream {
   private check(entries: readonly TermEntry[]): Match[] {
     const texts = this.fetchTexts(entries.map((entry) => entry[2]));
     const found: Match[] = [];
+    const { sight } = this.options;
     for (const [age, order, seq] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
       if (stored === undefined || this.isExpired(stored.expires)) continue;
       const { expires, text } = stored;
+      if (sight !== null && !sight.sees(text)) continue;
       if (this.matcher.matches(text)) found.push({ age, order, seq, expires, text });
     }
     return found;

@@ -10,10 +10,9 @@ import type { Database, Statement } from "bun:sqlite";
 import { RowInserter } from "./rows.ts";
 import type { Run } from "./run.ts";
 import type { Tail } from "./tail.ts";
-import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
-import type { TermRow } from "./term.ts";
+import type { Tallies } from "./tallies.ts";
 
-export interface WriterOptions {
+export interface MergerOptions {
   readonly synchronous: "off" | "normal" | "full";
   /** So many events' rows are moved at a time. */
   readonly tailEvents: number;
@@ -43,7 +42,7 @@ interface Move {
 export class Merger {
   private readonly db: Database;
   private readonly tail: Tail;
-  private readonly options: WriterOptions;
+  private readonly options: MergerOptions;
   private readonly terms: RowInserter;
   private readonly tallies: Tallies;
   private readonly begun: Statement;
@@ -51,20 +50,15 @@ export class Merger {
   private readonly deleteParts: Statement;
   private move: Move | null = null;
 
-  constructor(db: Database, tail: Tail, options: WriterOptions) {
+  constructor(db: Database, tail: Tail, tallies: Tallies, options: MergerOptions) {
     this.db = db;
     this.tail = tail;
     this.options = options;
     this.terms = new RowInserter(db, "INSERT OR IGNORE INTO term", COLUMNS);
-    this.tallies = new Tallies(db, options.tallyEntries ?? TALLY_ENTRIES);
+    this.tallies = tallies;
     this.begun = db.prepare("UPDATE head SET merging = ?");
     this.ended = db.prepare("UPDATE head SET merged = ?");
     this.deleteParts = db.prepare("DELETE FROM tail WHERE seq <= ?");
-  }
-
-  /** The rows of one removed event are taken from `term`, in the transaction under way. */
-  onRemoved(rows: readonly TermRow[], seq: number): void {
-    this.tallies.remove(rows, seq);
   }
 
   /** One step of about so many rows; true when there is more to do. */

@@ -8,19 +8,18 @@ import { type Candidate, textId } from "../store/candidate.ts";
 import { payloadText } from "../store/payload.ts";
 import { MAIL } from "./mail.ts";
 
-// event: f64 seq | f64 created_at | f64 expires | f64 × 4 keys (id, address, deletedId,
-//        deletedAddress) | u32 kind and flags | u32 term count | u32 connId | u32 message bytes
-//        | f64 × terms | u16 × their marks | payload
+// event: f64 seq | f64 created_at | f64 expires | f64 × 3 keys (id, address, deletedAddress)
+//        | u32 owners | u32 flags | u32 kind | u32 term count | u32 connId | u32 message bytes
+//        | f64 × owners (deletedIds) | f64 × owners (vanished) | f64 × terms
+//        | u16 × terms (marks) | payload
 
 const EVENT_HEADER_BYTES = 72;
-const TERM_BYTES = 8 + 2;
-/** Of author, kind, both, and all. */
-const KEYS_BYTES = 4 * TERM_BYTES;
-/** A special deletion has three keys for a tag. */
-const TAG_KEYS_BYTES = 3 * TERM_BYTES;
-/** Kinds have 16 bits. */
-const KIND_MASK = 0xffff;
-const IS_SPECIAL = 0x10000;
+const MARK_BYTES = 2;
+/** Of author, kind, both, and all; and two of the author as an owner. */
+const KEYS_BYTES = 6 * 8 + 4 * MARK_BYTES;
+/** A special deletion has three terms for a tag; a special gift wrap two, and two of an owner. */
+const TAG_KEYS_BYTES = Math.max(3 * (8 + MARK_BYTES), 2 * (8 + MARK_BYTES) + 2 * 8);
+const IS_SPECIAL = 1;
 const PAYLOAD_HEADER_BYTES = 5;
 
 /** Of any event that is admitted. */
@@ -42,7 +41,10 @@ export interface EventMail extends Candidate {
 }
 
 export function eventMailBytes(candidate: Candidate): number {
-  return EVENT_HEADER_BYTES + TERM_BYTES * candidate.keys.terms.length + candidate.payload.length;
+  const { terms, marks, deletedIds, vanished } = candidate.keys;
+  const keysCount = terms.length + deletedIds.length + vanished.length;
+  const keysBytes = 8 * keysCount + MARK_BYTES * marks.length;
+  return EVENT_HEADER_BYTES + keysBytes + candidate.payload.length;
 }
 
 /** Blocks while the ring is full. */
@@ -84,23 +86,44 @@ function writeEvent(
   view.setFloat64(at + 16, candidate.expires, true);
   view.setFloat64(at + 24, keys.id, true);
   view.setFloat64(at + 32, keys.address, true);
-  view.setFloat64(at + 40, keys.deletedId, true);
-  view.setFloat64(at + 48, keys.deletedAddress, true);
-  view.setUint32(at + 56, candidate.kind + (keys.isSpecial ? IS_SPECIAL : 0), true);
+  view.setFloat64(at + 40, keys.deletedAddress, true);
+  view.setUint32(at + 48, keys.deletedIds.length, true);
+  view.setUint32(at + 52, keys.isSpecial ? IS_SPECIAL : 0, true);
+  view.setUint32(at + 56, candidate.kind, true);
   view.setUint32(at + 60, keys.terms.length, true);
   view.setUint32(at + 64, connId, true);
   view.setUint32(at + 68, messageBytes, true);
-  let termAt = at + EVENT_HEADER_BYTES;
-  for (const term of keys.terms) {
-    view.setFloat64(termAt, term, true);
-    termAt += 8;
-  }
+  let keysAt = writeKeys(view, at + EVENT_HEADER_BYTES, keys.deletedIds);
+  keysAt = writeKeys(view, keysAt, keys.vanished);
+  keysAt = writeKeys(view, keysAt, keys.terms);
   for (const mark of keys.marks) {
-    view.setUint16(termAt, mark, true);
-    termAt += 2;
+    view.setUint16(keysAt, mark, true);
+    keysAt += MARK_BYTES;
   }
-  out.bytes.set(payload, termAt);
+  out.bytes.set(payload, keysAt);
   out.commit(MAIL.event, eventMailBytes(candidate));
+}
+
+/** Where they end. */
+function writeKeys(view: DataView, at: number, keys: readonly number[]): number {
+  let end = at;
+  for (const key of keys) {
+    view.setFloat64(end, key, true);
+    end += 8;
+  }
+  return end;
+}
+
+function readKeys(view: DataView, at: number, count: number): number[] {
+  const keys: number[] = [];
+  for (let i = 0; i < count; i++) keys.push(view.getFloat64(at + 8 * i, true));
+  return keys;
+}
+
+function readMarks(view: DataView, at: number, count: number): number[] {
+  const marks: number[] = [];
+  for (let i = 0; i < count; i++) marks.push(view.getUint16(at + MARK_BYTES * i, true));
+  return marks;
 }
 
 export function readEventSeq(ring: RingConsumer): number {
@@ -110,20 +133,14 @@ export function readEventSeq(ring: RingConsumer): number {
 /** The payload stays in the ring: whoever keeps it beyond the batch copies it. */
 export function readEvent(ring: RingConsumer): EventMail {
   const { view, offset: at } = ring;
+  const owners = view.getUint32(at + 48, true);
+  const ownersAt = at + EVENT_HEADER_BYTES;
   const termCount = view.getUint32(at + 60, true);
-  const terms: number[] = [];
-  let termAt = at + EVENT_HEADER_BYTES;
-  for (let i = 0; i < termCount; i++) {
-    terms.push(view.getFloat64(termAt, true));
-    termAt += 8;
-  }
-  const marks: number[] = [];
-  for (let i = 0; i < termCount; i++) {
-    marks.push(view.getUint16(termAt, true));
-    termAt += 2;
-  }
-  const kind = view.getUint32(at + 56, true);
-  const payload = ring.bytes.subarray(termAt, at + ring.length);
+  const termsAt = ownersAt + 2 * 8 * owners;
+  const terms = readKeys(view, termsAt, termCount);
+  const marksAt = termsAt + 8 * termCount;
+  const marks = readMarks(view, marksAt, termCount);
+  const payload = ring.bytes.subarray(marksAt + MARK_BYTES * termCount, at + ring.length);
   const text = payloadText(payload);
   return {
     id: textId(text),
@@ -133,14 +150,15 @@ export function readEvent(ring: RingConsumer): EventMail {
     keys: {
       id: view.getFloat64(at + 24, true),
       address: view.getFloat64(at + 32, true),
-      deletedId: view.getFloat64(at + 40, true),
-      deletedAddress: view.getFloat64(at + 48, true),
+      deletedAddress: view.getFloat64(at + 40, true),
+      deletedIds: readKeys(view, ownersAt, owners),
+      vanished: readKeys(view, ownersAt + 8 * owners, owners),
       author: terms[0] as number,
       terms,
       marks,
-      isSpecial: kind >= IS_SPECIAL,
+      isSpecial: view.getUint32(at + 52, true) === IS_SPECIAL,
     },
-    kind: kind & KIND_MASK,
+    kind: view.getUint32(at + 56, true),
     connId: view.getUint32(at + 64, true),
     messageBytes: view.getUint32(at + 68, true),
     payload,

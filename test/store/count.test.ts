@@ -4,10 +4,12 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import type { NostrEvent, Tag } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { Visibility } from "../../src/protocol/visibility.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import { canCountByIndex, Count, type CountResult } from "../../src/store/count.ts";
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan } from "../../src/store/scan.ts";
+import { Sight } from "../../src/store/sight.ts";
 import { tagKey } from "../../src/store/term.ts";
 import { EventWriter } from "../../src/store/write.ts";
 import { checkIndex } from "../support/check-index.ts";
@@ -27,17 +29,28 @@ const NO_KINDS: ReadonlySet<number> = new Set();
 const NOTES = [0, 1, 2].map((i) => sha256Hex(`note ${i}`));
 const ADDRESS = `30023:${author(0)}:x`;
 
+const ALONE = {
+  now: 0,
+  countMax: 1e6,
+  mixedKinds: NO_KINDS,
+  sight: null as Sight | null,
+  rest: null as (() => void) | null,
+};
+
 /** Each step in a snapshot of its own; between them, `rest` may do anything. */
 function countOf(
   reader: EventReader,
   raw: readonly RawFilter[],
-  { now = 0, countMax = 1e6, hiddenKinds = NO_KINDS, rest = null as (() => void) | null } = {},
+  given: Partial<typeof ALONE> = {},
 ): CountResult {
+  const { now, countMax, mixedKinds, sight, rest } = { ...ALONE, ...given };
   const filters = raw.map((filter) => parseFilter(filter)) as (Filter | null)[];
-  const matching = filters.filter((filter) => filter !== null);
-  const options = { countMax, nowSeconds: () => now, hiddenKinds };
+  const matching = filters
+    .filter((filter) => filter !== null)
+    .flatMap((filter) => (sight === null ? filter : (sight.narrow(filter) ?? [])));
+  const options = { countMax, nowSeconds: () => now, mixedKinds };
   const make = (): Count =>
-    new Count(reader, matching, options, (scan) => new Scan(reader, matching, scan));
+    new Count(reader, matching, options, (scan) => new Scan(reader, matching, scan, sight));
   const count = reader.inSnapshot(make);
   while (!reader.inSnapshot(() => count.step())) {
     if (rest === null) continue;
@@ -165,8 +178,8 @@ test("any history of writes, removals, moves, failures and crashes counts as nai
         ]);
       }
       const filters = dice.list(1 + dice.below(2), () => randomFilter(dice, batch, 20));
-      const hiddenKinds = new Set(dice.some([1, 3, 7], dice.below(3)));
-      const found = countOf(reader, filters, { now, hiddenKinds });
+      const mixedKinds = new Set(dice.some([1, 3, 7], dice.below(3)));
+      const found = countOf(reader, filters, { now, mixedKinds });
       expect([filters, found]).toEqual([filters, naiveCount(visible, filters)]);
     }
     expect(checkIndex(store.db)).toEqual([]);
@@ -174,6 +187,46 @@ test("any history of writes, removals, moves, failures and crashes counts as nai
   });
   expect(tallies).toBeGreaterThan(0);
 }, 30_000);
+
+test("who asks is told of what they may see", () => {
+  const rules = { privateKinds: new Set([7, 1111]), signedInKinds: new Set([6]) };
+  const visibility = new Visibility({ ...rules, isAllSignedIn: false });
+  forEachSeed(2, (dice) => {
+    using store = new TestStore();
+    const options = { ...store.options, tailEvents: 100, tallyEntries: 10 };
+    const writer = new EventWriter(store.db, options);
+    const naive = new NaiveStore();
+    const batch = dice.list(300, () => reaction(dice, [], 1e6)).filter(({ kind }) => kind !== 5);
+    writer.write(batch.map(candidateOf));
+    writer.maintain();
+    for (const event of batch) naive.apply(event);
+    const reader = store.openReader();
+    for (const viewer of [
+      new Set<string>(),
+      new Set([author(0)]),
+      new Set([author(1), author(9)]),
+    ]) {
+      const sight = new Sight(visibility, viewer);
+      const visible = naive.entries
+        .map(({ event }) => event)
+        .filter(({ kind, pubkey, tags }) => {
+          if (kind === 6) return viewer.size > 0;
+          if (kind !== 7 && kind !== 1111) return true;
+          return [pubkey, ...tags.map(([k, v]) => (k === "p" ? v : ""))].some((key) =>
+            viewer.has(key!),
+          );
+        });
+      const { mixedKinds } = sight;
+      for (const filter of [...CANONICAL, ...BY_INDEX]) {
+        const found = countOf(reader, [filter], { mixedKinds, sight });
+        const expected = naiveCount(visible, [filter]);
+        // What isn't worth looking for has no registers.
+        const hll = sight.narrow(parseFilter(filter) as Filter) === null ? null : expected.hll;
+        expect([filter, viewer, found]).toEqual([filter, viewer, { ...expected, hll }]);
+      }
+    }
+  });
+});
 
 test("a count goes on while what it counts is moved from place to place", () => {
   forEachSeed(2, (dice) => {

@@ -4,10 +4,9 @@ import type { Database } from "bun:sqlite";
 import { encodeEvent, type NostrEvent } from "../../src/protocol/event.ts";
 import { candidateOf, decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
-import type { WriterOptions } from "../../src/store/merge.ts";
 import { EventReader } from "../../src/store/read.ts";
 import { openForReading, openForWriting, type StoreOptions } from "../../src/store/schema.ts";
-import { EventWriter, type WriteResult } from "../../src/store/write.ts";
+import { EventWriter, type WriterOptions, type WriteResult } from "../../src/store/write.ts";
 import { TempDir } from "./temp-dir.ts";
 
 /** Small enough that caches overflow; nothing here has to survive a power loss. */
@@ -19,6 +18,8 @@ export function storeOptions(dataDir: string): StoreOptions {
     mmapBytes: 0,
     tailEvents: 40,
     checkpointPages: 1000,
+    historyEntriesMax: 1000,
+    isThisRelay: (url) => url === "wss://here.example",
   };
 }
 
