@@ -203,7 +203,7 @@ describe("private events", () => {
 describe("who signs in later", () => {
   const [from, to] = [6, 7] as const;
 
-  test("is sent what that makes visible, by the subscriptions that are open, and goes on", async () => {
+  test("is sent what that makes visible by what is open, and goes on", async () => {
     const topic = ["t", "signs in later"];
     const withTopic = { tags: [topic, ["p", authorKey(to).pubkey]] };
     const stored = message(from, to, withTopic);

@@ -313,9 +313,10 @@ describe("the monitor", () => {
     const messages = events.map((_, i) =>
       makeEvent({ kind: 4, pubkey: bob, created_at: i, tags: [["p", alice]] }),
     );
-    for (let heard = 0; heard <= 5; heard++) {
-      for (let first = 0; first <= 5; first++) {
-        for (let second = first; second <= 5; second++) {
+    for (const heard of [0, 2, 5]) {
+      for (const first of [0, 3, 5]) {
+        for (const second of [3, 5]) {
+          if (second < first) continue;
           using monitor = new TestMonitor();
           monitor.subscribe(ref, [{}], 0);
           monitor.run();
