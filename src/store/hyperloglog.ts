@@ -55,7 +55,7 @@ export function hllMark(pubkey: string, offset: number): number {
 /** One author's marks, each made when it is first asked for: there are 16 at most. */
 export class AuthorMarks {
   private readonly pubkey: string;
-  private readonly marks: number[] = Array(OFFSETS).fill(0);
+  private readonly marks = new Uint16Array(OFFSETS);
 
   constructor(pubkey: string) {
     this.pubkey = pubkey;
@@ -63,7 +63,15 @@ export class AuthorMarks {
 
   /** For a tag of this value. */
   of(value: string): number {
-    const offset = hllOffset(value);
+    return this.at(hllOffset(value));
+  }
+
+  /** For a tag of this value, which is 64 hex digits for sure. */
+  ofHex(value: string): number {
+    return this.at(offsetOfDigit(value));
+  }
+
+  private at(offset: number): number {
     const made = this.marks[offset - OFFSET_MIN] as number;
     if (made !== 0) return made;
     const mark = hllMark(this.pubkey, offset);

@@ -16,15 +16,16 @@ import type { Run } from "./run.ts";
 import { isTallied, Tally } from "./tally.ts";
 import type { TermRow } from "./term.ts";
 
-/** A key with more entries than this gets a tally: to read as many takes a third of a ms. */
-export const TALLY_ENTRIES = 1000;
-/** So many times in that many more entries, a key is looked at for how many it has. */
-const LOOKS = 16;
 /**
- * With so many times more, it is left alone. No tag's key comes that far unseen, but a tag can be
- * crafted to share the key of a kind, which may have any number.
+ * A key with more entries than this gets a tally, when that is noticed: most have it by twice as
+ * many. To read as many takes a quarter of a millisecond.
  */
-const LEFT_ALONE = 8;
+export const TALLY_ENTRIES = 600;
+/**
+ * With so many times more, it is left alone. One tag's key in millions comes that far unnoticed,
+ * but a tag can be crafted to share the key of a kind, which may have any number.
+ */
+const LEFT_ALONE = 16;
 
 export const TALLIES = `
   CREATE TABLE tally (
@@ -59,9 +60,10 @@ export class Tallies {
   private readonly update: Statement;
   private readonly insert: Statement;
 
+  /** `entriesMax` > 0: what a key may have without a tally. */
   constructor(db: Database, entriesMax: number) {
     this.entriesMax = entriesMax;
-    this.selectKeys = db.prepare("SELECT key FROM tally WHERE key BETWEEN ? AND ?");
+    this.selectKeys = db.prepare("SELECT key FROM tally WHERE key BETWEEN ? AND ? ORDER BY key");
     this.selectTally = db.prepare("SELECT key, upto, sums FROM tally WHERE key = ?");
     this.byKey = new RowLookup(db, "SELECT key, upto, sums FROM tally WHERE key", 0);
     this.countTerms = db.prepare(
@@ -78,12 +80,13 @@ export class Tallies {
     const { from, to } = moved;
     if (from === to) return;
     const rows = this.selectKeys.values(keys[from] as number, keys[to - 1] as number);
-    const tallied = new Set(rows.flat() as number[]);
-    for (let start = from; start < to;) {
+    const tallied = rows.flat() as number[]; // in order, as the run's are
+    for (let start = from, next = 0; start < to;) {
       const key = keys[start] as number;
       let end = start + 1;
       while (end < to && keys[end] === key) end += 1;
-      if (tallied.has(key)) this.extend(key, moved);
+      while ((tallied[next] ?? Infinity) < key) next += 1;
+      if (tallied[next] === key) this.extend(key, moved);
       else if (this.mustLook(moved.run, start, end)) this.look(key, moved);
       start = end;
     }
@@ -110,14 +113,15 @@ export class Tallies {
   }
 
   /**
-   * Which keys have become heavy is found by chance, as it costs a look-up: a row in so many makes
-   * it be looked at. Chance comes from the seq, so that a move that is done again does the same.
+   * Which keys have become heavy is found by chance, as it costs a look-up: of as many rows as a
+   * key may have without a tally, one makes it be looked at. Chance comes from the seq, so that a
+   * move that is done again does the same.
    */
-  private mustLook(run: Run, start: number, end: number): boolean {
-    const oneIn = Math.max(1, Math.floor(this.entriesMax / LOOKS));
+  private mustLook({ infos, seqs }: Run, start: number, end: number): boolean {
     for (let i = start; i < end; i++) {
-      const chance = Math.imul(run.seqs[i] as number, 0x9e3779b1) >>> 8;
-      if (chance % oneIn === 0 && speaksForItself(run.infos[i] as number, "tag")) return true;
+      if (!speaksForItself(infos[i] as number, "tag")) continue;
+      const chance = Math.imul(seqs[i] as number, 0x9e3779b1) >>> 8;
+      if (chance % this.entriesMax === 0) return true;
     }
     return false;
   }

@@ -180,16 +180,16 @@ export function eventKeys(event: NostrEvent): EventKeys {
   const { id, pubkey, kind } = event;
   const author = authorKey(pubkey);
   const isSpecial = isSpecialEvent(event);
-  // A map, for a tag can be crafted to share a quick key of its own event.
-  const terms = new Map(
-    [author, kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY].map(unmarked),
-  );
+  const terms = new Terms();
+  for (const key of [author, kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY])
+    terms.add(key, 0);
   const marks = new AuthorMarks(pubkey);
   for (const [name, value] of event.tags) {
     if (!isIndexedTag(name, value)) continue;
     const key = tagKey(name as string, value as string);
-    if (!terms.has(key)) terms.set(key, marks.of(value as string));
-    if (isSpecial && !terms.has(specialKey(key))) terms.set(specialKey(key), 0);
+    const isHex = name === "e" || name === "p";
+    terms.add(key, isHex ? marks.ofHex(value as string) : marks.of(value as string));
+    if (isSpecial) terms.add(specialKey(key), 0);
   }
   if (kind === KIND_DELETION) addDeletions(event, terms);
   const address = addressOf(event);
@@ -201,14 +201,24 @@ export function eventKeys(event: NostrEvent): EventKeys {
     deletedIds: owners.map((owner) => deletedIdKey(id, owner)),
     vanished: owners.map(vanishedKey),
     deletedAddress: address === null ? 0 : deletedAddressKey(address),
-    terms: [...terms.keys()],
-    marks: [...terms.values()],
+    terms: terms.keys,
+    marks: terms.marks,
     isSpecial,
   };
 }
 
-function unmarked(key: number): [key: number, mark: number] {
-  return [key, 0];
+/** Each key once: a tag can be crafted to share a quick key of its own event. */
+class Terms {
+  readonly keys: number[] = [];
+  readonly marks: number[] = [];
+  private readonly known = new Set<number>();
+
+  add(key: number, mark: number): void {
+    this.known.add(key);
+    if (this.known.size === this.keys.length) return;
+    this.keys.push(key);
+    this.marks.push(mark);
+  }
 }
 
 /**
@@ -233,10 +243,10 @@ export function ownersOf({ kind, pubkey, tags }: NostrEvent): readonly string[] 
 }
 
 /** NIP-09: only the author's own events can be meant, so the author is part of the key. */
-function addDeletions(event: NostrEvent, terms: Map<number, number>): void {
+function addDeletions(event: NostrEvent, terms: Terms): void {
   const { ids, addresses } = deletionTargets(event);
-  for (const id of ids) terms.set(deletedIdKey(id, event.pubkey), 0);
-  for (const address of addresses) terms.set(deletedAddressKey(address), 0);
+  for (const id of ids) terms.add(deletedIdKey(id, event.pubkey), 0);
+  for (const address of addresses) terms.add(deletedAddressKey(address), 0);
 }
 
 /** What a kind 5 asks to delete: its author's own ids (unchecked) and addresses (checked). */
