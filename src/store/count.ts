@@ -14,7 +14,7 @@
 import { type Filter, UNTIL_MAX } from "../protocol/filter.ts";
 import { textPubkey } from "./candidate.ts";
 import { filterOffset, hllMark, HyperLogLog, NO_OFFSET } from "./hyperloglog.ts";
-import { infoKind, infoMark, speaksForItself } from "./info.ts";
+import { infoKind, infoMark } from "./info.ts";
 import type { EventReader } from "./read.ts";
 import type { Scan, ScanOptions } from "./scan.ts";
 import { areTallied } from "./tally.ts";
@@ -112,16 +112,14 @@ export class Count {
   /** Adds what needn't be read. Returns where the rest is; null when there is no tally. */
   private addTally(reader: EventReader, filter: Filter): readonly number[] | null {
     const key = canonicalKey(filter);
-    const found = key === null ? null : reader.tally(key);
-    if (key === null || found === null) return null;
+    const tally = key === null ? null : reader.tally(key);
+    if (key === null || tally === null) return null;
     const kinds = filter.kinds as ReadonlySet<number>;
-    const add = (info: number, entries: number): void => {
+    tally.each((info, entries) => {
       if (!kinds.has(infoKind(info))) return;
       this.tallied += entries;
       this.registers?.add(infoMark(info));
-    };
-    found.tally.each(add);
-    for (const [, , , info] of found.later) if (speaksForItself(info, "tag")) add(info, 1);
+    });
     return [specialKey(key)];
   }
 }

@@ -11,6 +11,7 @@ import { RowInserter } from "./rows.ts";
 import type { Run } from "./run.ts";
 import type { Tail } from "./tail.ts";
 import type { Tallies } from "./tallies.ts";
+import { isTakenKey } from "./tally.ts";
 
 export interface MergerOptions {
   readonly synchronous: "off" | "normal" | "full";
@@ -128,9 +129,10 @@ export class Merger {
   private insert(run: Run, from: number, to: number): void {
     const values: number[] = [];
     for (let i = from; i < to; i++) {
+      const key = run.keys[i] as number;
       const seq = run.seqs[i] as number;
-      if (this.tail.isRemoved(seq)) continue;
-      values.push(run.keys[i] as number, run.ages[i] as number, run.orders[i] as number);
+      if (isTakenKey(key) || this.tail.isRemoved(seq)) continue;
+      values.push(key, run.ages[i] as number, run.orders[i] as number);
       values.push(seq, run.infos[i] as number);
     }
     this.terms.insert(values);

@@ -7,7 +7,7 @@ import type { Database, Statement } from "bun:sqlite";
 import { TEXT_SQL, textOf } from "./payload.ts";
 import { EntryRange, RowLookup } from "./rows.ts";
 import { mergeEntries, Tail } from "./tail.ts";
-import { Tally } from "./tally.ts";
+import { isTallied, takenKey, Tally } from "./tally.ts";
 import type { TermEntry } from "./term.ts";
 
 export type { TermEntry } from "./term.ts";
@@ -127,16 +127,23 @@ export class EventReader {
   }
 
   /**
-   * How many entries `key` has that say what, if it has so many that this is kept: those of events
-   * up to `tally.upTo`, and the entries of later ones, in no order. In one snapshot with `head`.
+   * How many entries `key` has that say what, of those that are tallied, if it has so many that
+   * this is kept. In one snapshot with `head`.
    */
-  tally(key: number): { tally: Tally; later: TermEntry[] } | null {
+  tally(key: number): Tally | null {
     const row = this.selectTally.values(key)[0] as [number, Uint8Array] | undefined;
     if (row === undefined) return null;
-    const tally = Tally.decode(row[0], row[1]);
-    const inTail: TermEntry[] = [];
-    this.tail.collect([key], -Infinity, Infinity, Infinity, inTail);
-    return { tally, later: inTail.filter(([, , seq]) => seq > tally.upTo) };
+    const [upTo, sums] = row;
+    const added = this.talliedInTail(key, upTo);
+    const taken = this.talliedInTail(takenKey(key), upTo);
+    return Tally.decode(upTo, sums).with(upTo, added).without(taken);
+  }
+
+  private talliedInTail(key: number, after: number): number[] {
+    const found: TermEntry[] = [];
+    this.tail.collect([key], -Infinity, Infinity, Infinity, found);
+    const later = found.filter(([, , seq, info]) => seq > after && isTallied(info));
+    return later.map(([, , , info]) => info);
   }
 
   /** The events that are still there, in no order. */

@@ -1,6 +1,5 @@
 // Keeps the tallies (tally.ts) of tags' keys that have many entries in the table `term`: the
-// writer's, and the migration's that builds the index. They change where rows do that change pages
-// of `term` anyway: when the tail is moved there, and when an event's rows are taken away.
+// writer's, and the migration's that builds the index. They change when the tail is moved there.
 //
 //   tally   n | key, unique | upto | sums
 //
@@ -8,12 +7,16 @@
 // from its start or by another process, adds nothing twice: all rows of a key that are under way
 // are added when the first of them is moved, and `upto` tells the next one so. Of what a tally may
 // count, `term` has nothing beyond that but what the move under way has yet to come to.
+//
+// An event that is removed is taken away from the tallies that count it. A contact list is part of
+// hundreds, and is replaced again and again; so a batch only adds rows to the tail that say what to
+// take away, and the next move does it. Their seq lies just after the last event's of their batch.
 
 import type { Database, Statement } from "bun:sqlite";
 import { speaksForItself } from "./info.ts";
 import { RowLookup } from "./rows.ts";
 import type { Run } from "./run.ts";
-import { isTallied, Tally } from "./tally.ts";
+import { isTallied, takenKey, Tally } from "./tally.ts";
 import type { TermRow } from "./term.ts";
 
 /**
@@ -54,7 +57,7 @@ export class Tallies {
   private readonly entriesMax: number;
   private readonly selectKeys: Statement;
   private readonly selectTally: Statement;
-  private readonly byKey: RowLookup;
+  private readonly upToOf: RowLookup;
   private readonly countTerms: Statement;
   private readonly selectInfos: Statement;
   private readonly update: Statement;
@@ -65,7 +68,7 @@ export class Tallies {
     this.entriesMax = entriesMax;
     this.selectKeys = db.prepare("SELECT key FROM tally WHERE key BETWEEN ? AND ? ORDER BY key");
     this.selectTally = db.prepare("SELECT key, upto, sums FROM tally WHERE key = ?");
-    this.byKey = new RowLookup(db, "SELECT key, upto, sums FROM tally WHERE key", 0);
+    this.upToOf = new RowLookup(db, "SELECT key, upto FROM tally WHERE key", 0);
     this.countTerms = db.prepare(
       "SELECT count(*) FROM (SELECT 1 FROM term WHERE key = ? AND seq <= ? LIMIT ?)",
     );
@@ -79,12 +82,13 @@ export class Tallies {
     const { keys } = moved.run;
     const { from, to } = moved;
     if (from === to) return;
-    const rows = this.selectKeys.values(keys[from] as number, keys[to - 1] as number);
+    const first = Math.floor(keys[from] as number);
+    const rows = this.selectKeys.values(first, keys[to - 1] as number);
     const tallied = rows.flat() as number[]; // in order, as the run's are
     for (let start = from, next = 0; start < to;) {
-      const key = keys[start] as number;
+      const key = Math.floor(keys[start] as number); // with what is to be taken away
       let end = start + 1;
-      while (end < to && keys[end] === key) end += 1;
+      while (end < to && Math.floor(keys[end] as number) === key) end += 1;
       while ((tallied[next] ?? Infinity) < key) next += 1;
       if (tallied[next] === key) this.extend(key, moved);
       else if (this.mustLook(moved.run, start, end)) this.look(key, moved);
@@ -92,24 +96,33 @@ export class Tallies {
     }
   }
 
-  /** Takes away rows of one removed event, in the transaction that deletes them from `term`. */
-  remove(rows: readonly TermRow[], seq: number): void {
-    const infos = new Map<number, number>();
-    for (const { key, info } of rows) if (isTallied(info)) infos.set(key, info);
-    if (infos.size === 0) return;
-    const found: TallyRow[] = [];
-    this.byKey.each([...infos.keys()], (row) => found.push(row as TallyRow));
-    for (const [key, upTo, sums] of found) {
-      if (seq > upTo) continue; // its row isn't counted yet, and won't be: it has left the tail
-      this.write(key, Tally.decode(upTo, sums).without(infos.get(key) as number));
+  /** Of the rows of one event that is removed, those that tallies count by now. */
+  counted(rows: readonly TermRow[], seq: number): TermRow[] {
+    const tallied = rows.filter(({ info }) => isTallied(info));
+    if (tallied.length === 0) return [];
+    const counting = new Set<number>();
+    const keys = tallied.map(({ key }) => key);
+    this.upToOf.each(keys, ([key, upTo]) => {
+      if (seq <= (upTo as number)) counting.add(key as number);
+    });
+    return tallied.filter(({ key }) => counting.has(key));
+  }
+
+  /** Takes them away at once, in the transaction that deletes them. */
+  remove(counted: readonly TermRow[]): void {
+    for (const { key, info } of counted) {
+      const [, upTo, sums] = this.selectTally.values(key)[0] as TallyRow;
+      this.write(key, Tally.decode(upTo, sums).without([info]));
     }
   }
 
   private extend(key: number, moved: Moved): void {
     const [, upTo, sums] = this.selectTally.values(key)[0] as TallyRow;
     if (upTo >= moved.upTo) return;
-    const infos = infosUnder(key, moved);
-    if (infos.length > 0) this.write(key, Tally.decode(upTo, sums).with(moved.upTo, infos));
+    const added = infosUnder(key, moved);
+    const taken = infosUnder(takenKey(key), moved);
+    if (added.length + taken.length === 0) return;
+    this.write(key, Tally.decode(upTo, sums).with(moved.upTo, added).without(taken));
   }
 
   /**

@@ -22,6 +22,18 @@ export function isTallied(info: number): boolean {
   return speaksForItself(info, "tag") && TALLIED_KINDS.has(infoKind(info));
 }
 
+/**
+ * The key of rows in the tail (tail.ts) that take entries away from a key's tally: it comes just
+ * after that key, and nothing in `term` has it.
+ */
+export function takenKey(key: number): number {
+  return key + 0.5;
+}
+
+export function isTakenKey(key: number): boolean {
+  return key % 1 !== 0;
+}
+
 export class Tally {
   /** All entries are part of it whose event has this `seq` or a lower one; no others. */
   readonly upTo: number;
@@ -53,9 +65,9 @@ export class Tally {
     return new Tally(upTo, combine(this.sums, sumsOf(infos), 1));
   }
 
-  /** Without an entry that is part of it. */
-  without(info: number): Tally {
-    return new Tally(this.upTo, combine(this.sums, sumsOf([info]), -1));
+  /** Without entries that are part of it. */
+  without(infos: readonly number[]): Tally {
+    return new Tally(this.upTo, combine(this.sums, sumsOf(infos), -1));
   }
 
   each(visit: (info: number, entries: number) => void): void {
