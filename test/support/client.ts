@@ -1,7 +1,8 @@
 // A bare client: sends JSON, keeps every frame in order, and waits for the one a test is about. It
-// hides nothing, so that tests can assert whole messages.
+// hides nothing, so that tests can assert whole messages, and takes none that no relay may send.
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { parseFrame } from "./schemas.ts";
 
 export type Frame = readonly unknown[];
 
@@ -26,7 +27,7 @@ export class Client {
     this.closed = new Promise((resolve) => {
       socket.onclose = ({ code, reason }) => resolve({ code, reason });
     });
-    socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+    socket.onmessage = ({ data }) => this.onFrame(parseFrame(String(data)));
   }
 
   static async connect(url: string, options: Record<string, unknown> = {}): Promise<Client> {

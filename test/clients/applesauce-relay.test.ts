@@ -1,0 +1,37 @@
+// applesauce-relay: one Relay object, all of whose answers are observables of RxJS.
+
+import { Relay } from "applesauce-relay";
+import { firstValueFrom, toArray } from "rxjs";
+import type { NostrEvent } from "../../src/protocol/event.ts";
+import { checkWebSockets } from "../support/checked-web-socket.ts";
+import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+
+checkWebSockets();
+
+type Event = Parameters<Relay["publish"]>[0];
+type Filter = Parameters<Relay["count"]>[0];
+
+function openRelay(url: string): ClientUnderTest {
+  const relay = new Relay(url, { WebSocket });
+  return {
+    publish: async (event) => {
+      const { ok, message } = await relay.publish(event as Event);
+      return { isAccepted: ok, reason: message ?? "" };
+    },
+    query: async (filter) => {
+      const events = await firstValueFrom(relay.request(filter as Filter).pipe(toArray()));
+      return events.map((event) => plain(event as NostrEvent));
+    },
+    subscribe: (filter, heard) => {
+      const subscription = relay.subscription(filter as Filter).subscribe((message) => {
+        if (message === "EOSE") heard.onEose();
+        else heard.onEvent(message as NostrEvent);
+      });
+      return () => subscription.unsubscribe();
+    },
+    count: async (filter) => (await firstValueFrom(relay.count(filter as Filter))).count,
+    close: () => relay.close(),
+  };
+}
+
+testClient("applesauce-relay", openRelay);

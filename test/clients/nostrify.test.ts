@@ -1,0 +1,50 @@
+// Nostrify's NRelay1, which Ditto and Soapbox use.
+
+import { NRelay1 } from "@nostrify/nostrify";
+import { checkWebSockets } from "../support/checked-web-socket.ts";
+import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+
+checkWebSockets();
+
+type Event = Parameters<NRelay1["event"]>[0];
+type Filter = Parameters<NRelay1["query"]>[0][number];
+
+function openRelay(url: string): ClientUnderTest {
+  const relay = new NRelay1(url);
+  return {
+    publish: (event) =>
+      relay.event(event as Event).then(
+        () => ({ isAccepted: true, reason: "" }),
+        ({ message }: Error) => ({ isAccepted: false, reason: message }),
+      ),
+    query: async (filter) => {
+      const events = await relay.query([filter as Filter]);
+      return events.map(plain);
+    },
+    subscribe: (filter, heard) => {
+      const end = new AbortController();
+      void listen(relay, filter as Filter, heard, end.signal);
+      return () => end.abort();
+    },
+    count: async (filter) => (await relay.count([filter as Filter])).count,
+    close: () => relay.close(),
+  };
+}
+
+async function listen(
+  relay: NRelay1,
+  filter: Filter,
+  heard: Parameters<ClientUnderTest["subscribe"]>[1],
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const message of relay.req([filter], { signal })) {
+      if (message[0] === "EVENT") heard.onEvent(message[2]);
+      if (message[0] === "EOSE") heard.onEose();
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+testClient("Nostrify", openRelay);

@@ -1,0 +1,57 @@
+// rx-nostr: a connection per relay that it opens when it is needed, behind observables of RxJS.
+
+import { createRxBackwardReq, createRxForwardReq, createRxNostr, noopVerifier } from "rx-nostr";
+import type { NostrEvent } from "../../src/protocol/event.ts";
+import { checkWebSockets } from "../support/checked-web-socket.ts";
+import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+
+checkWebSockets();
+
+type Filter = Parameters<ReturnType<typeof createRxForwardReq>["emit"]>[0];
+
+function openRxNostr(url: string): ClientUnderTest {
+  const nostr = createRxNostr({
+    verifier: noopVerifier,
+    connectionStrategy: "aggressive",
+    skipFetchNip11: false,
+    websocketCtor: WebSocket as never,
+  });
+  nostr.setDefaultRelays([url]);
+  return {
+    publish: (event) =>
+      new Promise((resolve, reject) => {
+        nostr.send(event as never).subscribe({
+          next: ({ ok, notice }) => resolve({ isAccepted: ok, reason: notice ?? "" }),
+          error: reject,
+        });
+      }),
+    query: (filter) =>
+      new Promise((resolve, reject) => {
+        const found: NostrEvent[] = [];
+        const request = createRxBackwardReq();
+        nostr.use(request).subscribe({
+          next: ({ event }) => found.push(plain(event)),
+          complete: () => resolve(found),
+          error: reject,
+        });
+        request.emit(filter as Filter);
+        request.over();
+      }),
+    subscribe: (filter, heard) => {
+      const request = createRxForwardReq();
+      const eose = nostr.createAllMessageObservable().subscribe((packet) => {
+        if (packet.type === "EOSE") heard.onEose();
+      });
+      const events = nostr.use(request).subscribe(({ event }) => heard.onEvent(event));
+      request.emit(filter as Filter);
+      return () => {
+        eose.unsubscribe();
+        events.unsubscribe();
+      };
+    },
+    count: null,
+    close: () => nostr.dispose(),
+  };
+}
+
+testClient("rx-nostr", openRxNostr);
