@@ -20,7 +20,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 11, isOn: () => true },
   { nip: 40, isOn: () => true },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
-  { nip: 67, isOn: () => true },
+  { nip: 67, isOn: (settings) => settings["relay.eose_hints"] },
 ];
 
 /** Those of the operator's words that NIP-11 has a field for; `info.X` becomes `X`. */

@@ -255,7 +255,8 @@ export class Reader implements Role {
       const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
-      const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
+      const hint = setting("relay.eose_hints") ? query.scan?.hint() : null;
+      const frame = encodeEose(mail.id, hint ?? null);
       sendFrame(this.websocket, mail, FRAMES.live, frame, 0);
       this.handOver(mail, query.lateSeq as number);
     }

@@ -115,13 +115,18 @@ export function findFrameFault(frame: unknown): string | null {
 }
 
 /**
- * Returns the message that a frame's text is. Throws when it is none that a relay may send: where a
- * socket's event handler calls this, the test that is running fails.
+ * Throws when this is no message that a relay may send: where a socket's event handler calls it,
+ * the test that is running fails.
  */
-export function parseFrame(text: string): readonly unknown[] {
-  const frame: unknown = JSON.parse(text);
+export function checkFrame(frame: unknown): void {
   const fault = findFrameFault(frame);
   if (fault !== null) throw new Error(fault);
+}
+
+/** Returns the message that a frame's text is, checked. */
+export function parseFrame(text: string): readonly unknown[] {
+  const frame: unknown = JSON.parse(text);
+  checkFrame(frame);
   return frame as readonly unknown[];
 }
 
