@@ -34,4 +34,4 @@ function openRelay(url: string): ClientUnderTest {
   };
 }
 
-testClient("applesauce-relay", openRelay);
+testClient("applesauce-relay", openRelay, { canCount: true });

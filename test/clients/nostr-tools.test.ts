@@ -38,4 +38,4 @@ async function openRelay(url: string): Promise<ClientUnderTest> {
   };
 }
 
-testClient("nostr-tools", openRelay);
+testClient("nostr-tools", openRelay, { canCount: true });
