@@ -5,6 +5,7 @@ import { firstValueFrom, toArray } from "rxjs";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
 
@@ -12,7 +13,19 @@ type Event = Parameters<Relay["publish"]>[0];
 type Filter = Parameters<Relay["count"]>[0];
 
 function openRelay(url: string): ClientUnderTest {
+  return use(new Relay(url, { WebSocket }));
+}
+
+/** As its accounts do: whenever there is a challenge, it is answered. */
+function openSignedIn(url: string): ClientUnderTest {
   const relay = new Relay(url, { WebSocket });
+  relay.challenge$.subscribe((challenge) => {
+    if (challenge !== null) void relay.authenticate({ signEvent: signAsOwner as never });
+  });
+  return use(relay);
+}
+
+function use(relay: Relay): ClientUnderTest {
   return {
     publish: async (event) => {
       const { ok, message } = await relay.publish(event as Event);
@@ -35,3 +48,4 @@ function openRelay(url: string): ClientUnderTest {
 }
 
 testClient("applesauce-relay", openRelay, { canCount: true });
+testSignIn("applesauce-relay", openSignedIn);

@@ -1,16 +1,33 @@
 // NDK: subscriptions that are merged and kept by a pool, with events as objects of their own.
 
-import NDK, { NDKEvent, NDKRelaySet, NDKSubscriptionCacheUsage } from "@nostr-dev-kit/ndk";
+import NDK, {
+  NDKEvent,
+  NDKPrivateKeySigner,
+  NDKRelayAuthPolicies,
+  NDKRelaySet,
+  NDKSubscriptionCacheUsage,
+} from "@nostr-dev-kit/ndk";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { ownerSecretHex, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
 
 const options = { cacheUsage: NDKSubscriptionCacheUsage.ONLY_RELAY, groupable: false };
 
-async function openNdk(url: string): Promise<ClientUnderTest> {
-  const ndk = new NDK({ explicitRelayUrls: [url], enableOutboxModel: false });
+function openNdk(url: string): Promise<ClientUnderTest> {
+  return use(new NDK({ explicitRelayUrls: [url], enableOutboxModel: false }), url);
+}
+
+function openSignedIn(url: string): Promise<ClientUnderTest> {
+  const signer = new NDKPrivateKeySigner(ownerSecretHex());
+  const relayAuthDefaultPolicy = NDKRelayAuthPolicies.signIn({ signer });
+  const options = { explicitRelayUrls: [url], enableOutboxModel: false };
+  return use(new NDK({ ...options, signer, relayAuthDefaultPolicy }), url);
+}
+
+async function use(ndk: NDK, url: string): Promise<ClientUnderTest> {
   await ndk.connect(2000);
   const relays = NDKRelaySet.fromRelayUrls([url], ndk);
   const [relay] = relays.relays;
@@ -40,3 +57,4 @@ async function openNdk(url: string): Promise<ClientUnderTest> {
 }
 
 testClient("NDK", openNdk, { canCount: true });
+testSignIn("NDK", openSignedIn);

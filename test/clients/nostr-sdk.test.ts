@@ -1,20 +1,29 @@
 // rust-nostr's nostr-sdk, which is Rust compiled to WebAssembly.
 
-import type { Events } from "@rust-nostr/nostr-sdk";
+import type { Client as SdkClient, Events } from "@rust-nostr/nostr-sdk";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, type Heard, testClient } from "./client-suite.ts";
+import { ownerSecretHex, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
-const { Client, Duration, Event, Filter, loadWasmSync } = await import("@rust-nostr/nostr-sdk");
+const { Client, Duration, Event, Filter, Keys, loadWasmSync, NostrSigner } =
+  await import("@rust-nostr/nostr-sdk");
 loadWasmSync();
 
 function plainOf(event: { asJson(): string }): NostrEvent {
   return JSON.parse(event.asJson()) as NostrEvent;
 }
 
-async function openSdk(url: string): Promise<ClientUnderTest> {
-  const client = new Client();
+function openSdk(url: string): Promise<ClientUnderTest> {
+  return use(new Client(), url);
+}
+
+function openSignedIn(url: string): Promise<ClientUnderTest> {
+  return use(new Client(NostrSigner.keys(Keys.parse(ownerSecretHex()))), url);
+}
+
+async function use(client: SdkClient, url: string): Promise<ClientUnderTest> {
   await client.addRelay(url);
   await client.tryConnect(Duration.fromSecs(5));
   const listeners = new Map<string, Heard>();
@@ -59,3 +68,4 @@ async function openSdk(url: string): Promise<ClientUnderTest> {
 }
 
 testClient("nostr-sdk", openSdk, { canCount: true });
+testSignIn("nostr-sdk", openSignedIn);

@@ -2,7 +2,9 @@
 
 import { NRelay1 } from "@nostrify/nostrify";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
+import { nowSeconds } from "../support/topic.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
 
@@ -10,7 +12,21 @@ type Event = Parameters<NRelay1["event"]>[0];
 type Filter = Parameters<NRelay1["query"]>[0][number];
 
 function openRelay(url: string): ClientUnderTest {
-  const relay = new NRelay1(url);
+  return use(new NRelay1(url));
+}
+
+function openSignedIn(url: string): ClientUnderTest {
+  const auth = async (challenge: string) => {
+    const tags = [
+      ["relay", url],
+      ["challenge", challenge],
+    ];
+    return signAsOwner({ kind: 22_242, tags, content: "", created_at: nowSeconds() }) as Event;
+  };
+  return use(new NRelay1(url, { auth }));
+}
+
+function use(relay: NRelay1): ClientUnderTest {
   return {
     publish: (event) =>
       relay.event(event as Event).then(
@@ -48,4 +64,6 @@ async function listen(
 }
 
 // It reads an EOSE of three elements as no message at all, and would wait for another.
-testClient("Nostrify", openRelay, { canCount: true, flags: ["--no-relay-eose-hints"] });
+const flags = ["--no-relay-eose-hints"];
+testClient("Nostrify", openRelay, { canCount: true, flags });
+testSignIn("Nostrify", openSignedIn, flags);

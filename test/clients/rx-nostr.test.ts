@@ -1,16 +1,34 @@
 // rx-nostr: a connection per relay that it opens when it is needed, behind observables of RxJS.
 
-import { createRxBackwardReq, createRxForwardReq, createRxNostr, noopVerifier } from "rx-nostr";
+import {
+  createRxBackwardReq,
+  createRxForwardReq,
+  createRxNostr,
+  type EventSigner,
+  noopVerifier,
+} from "rx-nostr";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { authorKey } from "../support/events.ts";
+import { nowSeconds } from "../support/topic.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { OWNER, signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
 
 type Filter = Parameters<ReturnType<typeof createRxForwardReq>["emit"]>[0];
 
-function openRxNostr(url: string): ClientUnderTest {
+const signer: EventSigner = {
+  signEvent: async (event) => {
+    const { kind, content, tags = [], created_at = nowSeconds() } = event;
+    return signAsOwner({ kind, content, tags, created_at }) as never;
+  },
+  getPublicKey: async () => authorKey(OWNER).pubkey,
+};
+
+function openRxNostr(url: string, authenticator?: { signer: EventSigner }): ClientUnderTest {
   const nostr = createRxNostr({
+    ...(authenticator === undefined ? {} : { authenticator }),
     verifier: noopVerifier,
     connectionStrategy: "aggressive",
     skipFetchNip11: false,
@@ -54,3 +72,4 @@ function openRxNostr(url: string): ClientUnderTest {
 }
 
 testClient("rx-nostr", openRxNostr, { canCount: false });
+testSignIn("rx-nostr", (url) => openRxNostr(url, { signer }));
