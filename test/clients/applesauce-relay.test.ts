@@ -1,10 +1,11 @@
 // applesauce-relay: one Relay object, all of whose answers are observables of RxJS.
 
 import { Relay } from "applesauce-relay";
-import { firstValueFrom, toArray } from "rxjs";
+import { firstValueFrom, timer, toArray } from "rxjs";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { testReconnect } from "./reconnect-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
@@ -13,7 +14,9 @@ type Event = Parameters<Relay["publish"]>[0];
 type Filter = Parameters<Relay["count"]>[0];
 
 function openRelay(url: string): ClientUnderTest {
-  return use(new Relay(url, { WebSocket }));
+  const relay = new Relay(url, { WebSocket, subscriptionReconnect: { delay: 50 } });
+  relay.reconnectTimer = () => timer(50);
+  return use(relay);
 }
 
 /** As its accounts do: whenever there is a challenge, it is answered. */
@@ -49,3 +52,4 @@ function use(relay: Relay): ClientUnderTest {
 
 testClient("applesauce-relay", openRelay, { canCount: true });
 testSignIn("applesauce-relay", openSignedIn);
+testReconnect("applesauce-relay", openRelay);

@@ -205,9 +205,3 @@ function versions(name: string, kind: number, tags: string[][]) {
   const [old, recent] = topic.makeAt([AT, AT + 1], { kind, author: 6, tags });
   return { topic, old: old as NostrEvent, recent: recent as NostrEvent };
 }
-
-/** Stops the relay and starts it anew at the same address, over the same database. */
-export async function restart(relay: RelayProcess): Promise<RelayProcess> {
-  await relay.stop();
-  return await RelayProcess.start({ port: relay.port, dataDir: relay.dataDir });
-}

@@ -6,6 +6,7 @@ import { Relay, useWebSocketImplementation as useInRelay } from "nostr-tools/rel
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { testReconnect } from "./reconnect-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
@@ -16,7 +17,8 @@ type Event = Parameters<Relay["publish"]>[0];
 type Filter = Parameters<Relay["subscribe"]>[0][number];
 
 async function openRelay(url: string): Promise<ClientUnderTest> {
-  const relay = await Relay.connect(url);
+  const relay = await Relay.connect(url, { enableReconnect: true });
+  relay.resubscribeBackoff = [50];
   const pool = new SimplePool();
   return {
     publish: (event) => outcomeOf(relay.publish(event as Event)),
@@ -108,3 +110,4 @@ async function sign(template: EventTemplate): Promise<VerifiedEvent> {
 testClient("nostr-tools", openRelay, { canCount: true });
 testSignIn("nostr-tools, told to by the relay,", openSignedIn);
 testSignIn("nostr-tools, asked by nobody,", openAuthenticated);
+testReconnect("nostr-tools", openRelay);

@@ -4,6 +4,7 @@ import { NRelay1 } from "@nostrify/nostrify";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { nowSeconds } from "../support/topic.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { testReconnect } from "./reconnect-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
@@ -12,7 +13,8 @@ type Event = Parameters<NRelay1["event"]>[0];
 type Filter = Parameters<NRelay1["query"]>[0][number];
 
 function openRelay(url: string): ClientUnderTest {
-  return use(new NRelay1(url));
+  const backoff = { retries: 0, current: 50, next: () => 50, reset: () => {} };
+  return use(new NRelay1(url, { backoff }));
 }
 
 function openSignedIn(url: string): ClientUnderTest {
@@ -67,3 +69,4 @@ async function listen(
 const flags = ["--no-relay-eose-hints"];
 testClient("Nostrify", openRelay, { canCount: true, flags });
 testSignIn("Nostrify", openSignedIn, flags);
+testReconnect("Nostrify", openRelay, flags);

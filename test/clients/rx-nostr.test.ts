@@ -12,6 +12,7 @@ import { authorKey } from "../support/events.ts";
 import { nowSeconds } from "../support/topic.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
+import { testReconnect } from "./reconnect-suite.ts";
 import { OWNER, signAsOwner, testSignIn } from "./sign-in-suite.ts";
 
 checkWebSockets();
@@ -31,6 +32,7 @@ function openRxNostr(url: string, authenticator?: { signer: EventSigner }): Clie
     ...(authenticator === undefined ? {} : { authenticator }),
     verifier: noopVerifier,
     connectionStrategy: "aggressive",
+    retry: { strategy: "linear", maxCount: 1000, interval: 50 },
     skipFetchNip11: false,
     websocketCtor: WebSocket as never,
   });
@@ -73,3 +75,4 @@ function openRxNostr(url: string, authenticator?: { signer: EventSigner }): Clie
 
 testClient("rx-nostr", openRxNostr, { canCount: false });
 testSignIn("rx-nostr", (url) => openRxNostr(url, { signer }));
+testReconnect("rx-nostr", openRxNostr);
