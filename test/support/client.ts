@@ -147,7 +147,7 @@ export class Client {
   private onFirst(frame: Frame): void {
     if (frame[0] !== "AUTH") throw new Error(`no challenge, but ${JSON.stringify(frame)}`);
     this.challenge = frame[1] as string;
-    this.socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+    this.socket.onmessage = ({ data }) => this.onFrame(parseFrame(String(data)));
     this.onChallenge();
   }
 
