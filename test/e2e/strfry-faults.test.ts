@@ -344,7 +344,7 @@ describe(">2047 authors or ids are an error", () => {
   }
 });
 
-test("global order across filters, tie order by id: each filter by itself, ties as stored", async () => {
+test("global order across filters, tie order by id: filter by filter, as stored", async () => {
   const topic = new Topic("order");
   const events = [0, 1, 2].flatMap((author) =>
     topic.makeAt([5000, 5000, 5001, 5002, 5002, 5003], { author }),
