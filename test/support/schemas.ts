@@ -2,7 +2,7 @@
 // (@nostrability/schemata). A schema is compiled when it is first needed; a frame takes a
 // microsecond or two. Where the package lags behind the NIPs, `EXCEPTIONS` says what is right.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv, type ValidateFunction } from "ajv";
 
@@ -75,16 +75,20 @@ const NEGENTROPY: Readonly<Record<string, Schema>> = {
 };
 
 /** Made and signed by the relay itself (NIP-29, 43, 66), so their schemas are its own duty. */
-const OWN_KINDS: ReadonlyMap<unknown, string> = new Map([
-  [8000, "nip-43/kind-8000"],
-  [8001, "nip-43/kind-8001"],
-  [13_534, "nip-43/kind-13534"],
-  [30_166, "nip-66/kind-30166"],
-  [39_000, "nip-29/kind-39000"],
-  [39_001, "nip-29/kind-39001"],
-  [39_002, "nip-29/kind-39002"],
-  [39_003, "nip-29/kind-39003"],
-]);
+const OWN_KINDS = new Set([8000, 8001, 13_534, 30_166, 39_000, 39_001, 39_002, 39_003]);
+
+/** By kind: the path of its schema. */
+const kindPaths = new Map<number, string>();
+
+function kindPath(kind: number): string | null {
+  if (kindPaths.size === 0) {
+    for (const name of readdirSync(NIPS, { recursive: true })) {
+      const found = /^[^/]+\/kind-(\d+)$/.exec(String(name));
+      if (found !== null) kindPaths.set(Number(found[1]), String(name));
+    }
+  }
+  return kindPaths.get(kind) ?? null;
+}
 
 function validatorOfType(type: string): ValidateFunction | null {
   const path = MESSAGES[type];
@@ -110,8 +114,13 @@ export function findFrameFault(frame: unknown): string | null {
   const fault = faultOf(String(type), frame, validate);
   if (fault !== null || type !== "EVENT") return fault;
   const { kind } = event as { kind: number };
-  const path = OWN_KINDS.get(kind);
-  return path === undefined ? null : faultOf(`kind ${kind}`, event, validatorOf(path));
+  return OWN_KINDS.has(kind) ? findEventFault(event as { kind: number }) : null;
+}
+
+/** Why this is no event of its kind, or null when it is one or its kind has no schema. */
+export function findEventFault(event: { readonly kind: number }): string | null {
+  const path = kindPath(event.kind);
+  return path === null ? null : faultOf(`kind ${event.kind}`, event, validatorOf(path));
 }
 
 /**
