@@ -1,6 +1,6 @@
 // Kinds that NIPs publish, with tags as they have them (held against published schemas): what is
-// stored of each, what replaces what, by which filters it is found. One relay for all; every row has
-// an author of its own.
+// stored of each, what replaces what, by which filters it is found. Every row has an author of its
+// own, for they share one relay.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
