@@ -7,6 +7,7 @@ import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { testReconnect } from "./reconnect-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
 
@@ -50,6 +51,8 @@ function use(relay: Relay): ClientUnderTest {
   };
 }
 
-testClient("applesauce-relay", openRelay, { canCount: true });
-testSignIn("applesauce-relay", openSignedIn);
-testReconnect("applesauce-relay", openRelay);
+const relay = new SharedRelay();
+
+testClient("applesauce-relay", relay, openRelay, { canCount: true });
+testSignIn("applesauce-relay", relay, openSignedIn);
+testReconnect("applesauce-relay", relay, openRelay);

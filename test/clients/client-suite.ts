@@ -6,8 +6,8 @@ import type { NostrEvent } from "../../src/protocol/event.ts";
 import { Client } from "../support/client.ts";
 import { authorKey } from "../support/events.ts";
 import type { RawFilter } from "../support/random-filters.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { newestFirst, Topic } from "../support/topic.ts";
+import type { SharedRelay } from "./shared-relay.ts";
 
 /** A client library behind the few verbs that the tests use. */
 export interface ClientUnderTest {
@@ -62,26 +62,18 @@ export const ACCEPTED = { isAccepted: true, reason: "" };
 const HEX = "5c83da77af1dec6d7289834998ad7aafbd9e2191396d75ec3cc27f5a77226f36";
 const AT = 1_700_000_000;
 
-interface SuiteOptions {
-  /** The relay's. */
-  readonly flags?: readonly string[];
-  /** Whether the library has COUNT (NIP-45). */
-  readonly canCount: boolean;
-}
-
-/** Declares the tests; `open` connects to the relay. */
+/** Declares the tests; `open` connects to the relay. `canCount`: whether the library has COUNT. */
 export function testClient(
   name: string,
+  relay: SharedRelay,
   open: (url: string) => Promise<ClientUnderTest> | ClientUnderTest,
-  { flags = [], canCount }: SuiteOptions,
+  { canCount }: { readonly canCount: boolean },
 ): void {
   describe(name, () => {
-    let relay: RelayProcess;
     let other: Client;
     let client: ClientUnderTest;
 
     beforeAll(async () => {
-      relay = await RelayProcess.start({ flags });
       other = await Client.connect(relay.url);
       client = await open(relay.url);
     });
@@ -89,7 +81,6 @@ export function testClient(
     afterAll(async () => {
       await client.close();
       other.close();
-      expect(await relay.stop()).toBe(0);
     });
 
     test("publishes events and hears of each that it was taken", async () => {

@@ -11,6 +11,7 @@ import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { ownerSecretHex, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
 
@@ -56,5 +57,7 @@ async function use(ndk: NDK, url: string): Promise<ClientUnderTest> {
   };
 }
 
-testClient("NDK", openNdk, { canCount: true });
-testSignIn("NDK", openSignedIn);
+const relay = new SharedRelay();
+
+testClient("NDK", relay, openNdk, { canCount: true });
+testSignIn("NDK", relay, openSignedIn);

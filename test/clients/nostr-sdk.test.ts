@@ -5,6 +5,7 @@ import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, type Heard, testClient } from "./client-suite.ts";
 import { ownerSecretHex, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
 const { Client, Duration, Event, Filter, Keys, loadWasmSync, NostrSigner } =
@@ -67,5 +68,7 @@ async function use(client: SdkClient, url: string): Promise<ClientUnderTest> {
   };
 }
 
-testClient("nostr-sdk", openSdk, { canCount: true });
-testSignIn("nostr-sdk", openSignedIn);
+const relay = new SharedRelay();
+
+testClient("nostr-sdk", relay, openSdk, { canCount: true });
+testSignIn("nostr-sdk", relay, openSignedIn);

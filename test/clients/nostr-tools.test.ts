@@ -8,6 +8,7 @@ import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { testReconnect } from "./reconnect-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
 useWebSocketImplementation(WebSocket);
@@ -107,7 +108,9 @@ async function sign(template: EventTemplate): Promise<VerifiedEvent> {
   return signAsOwner(template) as VerifiedEvent;
 }
 
-testClient("nostr-tools", openRelay, { canCount: true });
-testSignIn("nostr-tools, told to by the relay,", openSignedIn);
-testSignIn("nostr-tools, asked by nobody,", openAuthenticated);
-testReconnect("nostr-tools", openRelay);
+const relay = new SharedRelay();
+
+testClient("nostr-tools", relay, openRelay, { canCount: true });
+testSignIn("nostr-tools, told to by the relay,", relay, openSignedIn);
+testSignIn("nostr-tools, asked by nobody,", relay, openAuthenticated);
+testReconnect("nostr-tools", relay, openRelay);

@@ -6,6 +6,7 @@ import { nowSeconds } from "../support/topic.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { testReconnect } from "./reconnect-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
 
@@ -66,7 +67,7 @@ async function listen(
 }
 
 // It reads an EOSE of three elements as no message at all, and would wait for another.
-const flags = ["--no-relay-eose-hints"];
-testClient("Nostrify", openRelay, { canCount: true, flags });
-testSignIn("Nostrify", openSignedIn, flags);
-testReconnect("Nostrify", openRelay, flags);
+const relay = new SharedRelay(["--no-relay-eose-hints"]);
+testClient("Nostrify", relay, openRelay, { canCount: true });
+testSignIn("Nostrify", relay, openSignedIn);
+testReconnect("Nostrify", relay, openRelay);

@@ -14,6 +14,7 @@ import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { testReconnect } from "./reconnect-suite.ts";
 import { OWNER, signAsOwner, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
 
@@ -73,6 +74,8 @@ function openRxNostr(url: string, authenticator?: { signer: EventSigner }): Clie
   };
 }
 
-testClient("rx-nostr", openRxNostr, { canCount: false });
-testSignIn("rx-nostr", (url) => openRxNostr(url, { signer }));
-testReconnect("rx-nostr", openRxNostr);
+const relay = new SharedRelay();
+
+testClient("rx-nostr", relay, openRxNostr, { canCount: false });
+testSignIn("rx-nostr", relay, (url) => openRxNostr(url, { signer }));
+testReconnect("rx-nostr", relay, openRxNostr);

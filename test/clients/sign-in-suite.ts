@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { Client } from "../support/client.ts";
 import { authorKey, type EventTemplate, signEvent } from "../support/events.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { newestFirst, nowSeconds, Topic } from "../support/topic.ts";
 import { ACCEPTED, type ClientUnderTest, Listener } from "./client-suite.ts";
+import type { SharedRelay } from "./shared-relay.ts";
 
 /** The author whose key the client has. */
 export const OWNER = 20;
@@ -31,16 +31,14 @@ function makePrivate(topic: Topic, kind: number, from: number, to: number, at: n
 /** Declares the tests; `open` connects to the relay with OWNER's key. */
 export function testSignIn(
   name: string,
+  relay: SharedRelay,
   open: (url: string) => Promise<ClientUnderTest> | ClientUnderTest,
-  flags: readonly string[] = [],
 ): void {
   describe(`${name} signs in by itself`, () => {
-    let relay: RelayProcess;
     let other: Client;
     let client: ClientUnderTest;
 
     beforeAll(async () => {
-      relay = await RelayProcess.start({ flags });
       other = await Client.connect(relay.url);
       client = await open(relay.url);
     });
@@ -48,11 +46,10 @@ export function testSignIn(
     afterAll(async () => {
       await client.close();
       other.close();
-      expect(await relay.stop()).toBe(0);
     });
 
     test("and reads its own messages, stored and live, and nobody else's", async () => {
-      const topic = new Topic("private");
+      const topic = new Topic(`private ${name}`);
       const now = nowSeconds();
       const own = [
         makePrivate(topic, 4, FRIEND, OWNER, now - 10),
@@ -81,7 +78,7 @@ export function testSignIn(
     });
 
     test("and publishes an event that only its author may publish (NIP-70)", async () => {
-      const topic = new Topic("protected");
+      const topic = new Topic(`protected ${name}`);
       const event = topic.make({ author: OWNER, tags: [["-"]], created_at: nowSeconds() });
       expect(await client.publish(event)).toEqual(ACCEPTED);
       expect(await other.query(topic.filter)).toEqual([event]);

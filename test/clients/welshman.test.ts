@@ -6,6 +6,7 @@ import type { EventTemplate } from "../support/events.ts";
 import { checkFrame } from "../support/schemas.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
+import { SharedRelay } from "./shared-relay.ts";
 
 // When it is loaded it measures proof of work in a Worker, whose Blob URL it revokes before Bun has
 // read it. Without Workers, as in Node, it does not.
@@ -75,5 +76,7 @@ async function openPool(relay: string): Promise<ClientUnderTest> {
   };
 }
 
-testClient("@welshman/net", openPool, { canCount: false });
-testSignIn("@welshman/net", openPool);
+const relay = new SharedRelay();
+
+testClient("@welshman/net", relay, openPool, { canCount: false });
+testSignIn("@welshman/net", relay, openPool);
