@@ -47,12 +47,13 @@ function use(relay: Relay): ClientUnderTest {
       return () => subscription.unsubscribe();
     },
     count: async (filter) => (await firstValueFrom(relay.count(filter as Filter))).count,
+    information: () => relay.getInformation(),
     close: () => relay.close(),
   };
 }
 
 const relay = new SharedRelay();
 
-testClient("applesauce-relay", relay, openRelay, { canCount: true });
+testClient("applesauce-relay", relay, openRelay, { canCount: true, canInform: true });
 testSignIn("applesauce-relay", relay, openSignedIn);
 testReconnect("applesauce-relay", relay, openRelay);

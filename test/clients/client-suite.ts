@@ -18,7 +18,14 @@ export interface ClientUnderTest {
   /** Stored events, then live ones, until the function that it returns is called. */
   subscribe(filter: RawFilter, heard: Heard): () => void;
   count?(filter: RawFilter): Promise<number>;
+  /** The relay information document (NIP-11), as far as it is looked at here. */
+  information?(): Promise<Information | null | undefined>;
   close(): Promise<void> | void;
+}
+
+interface Information {
+  name?: string | undefined;
+  supported_nips?: readonly number[] | undefined;
 }
 
 export interface Heard {
@@ -62,12 +69,18 @@ export const ACCEPTED = { isAccepted: true, reason: "" };
 const HEX = "5c83da77af1dec6d7289834998ad7aafbd9e2191396d75ec3cc27f5a77226f36";
 const AT = 1_700_000_000;
 
-/** Declares the tests; `open` connects to the relay. `canCount`: whether the library has COUNT. */
+/** What else the library has: COUNT (NIP-45), the relay information document (NIP-11). */
+interface Abilities {
+  readonly canCount: boolean;
+  readonly canInform: boolean;
+}
+
+/** Declares the tests; `open` connects to the relay. */
 export function testClient(
   name: string,
   relay: SharedRelay,
   open: (url: string) => Promise<ClientUnderTest> | ClientUnderTest,
-  { canCount }: { readonly canCount: boolean },
+  { canCount, canInform }: Abilities,
 ): void {
   describe(name, () => {
     let other: Client;
@@ -179,6 +192,14 @@ export function testClient(
         reason: "blocked: this event was deleted by its author",
       });
     });
+
+    if (canInform) {
+      test("reads the relay information document", async () => {
+        const information = await client.information?.();
+        expect(information?.name).toBe("nandu");
+        expect(information?.supported_nips).toContain(1);
+      });
+    }
 
     if (canCount) {
       test("counts", async () => {

@@ -53,11 +53,12 @@ async function use(ndk: NDK, url: string): Promise<ClientUnderTest> {
       return () => subscription.stop();
     },
     count: async (filter) => (await ndk.count(filter as never, {}, relays)).count,
+    information: () => (relay as NonNullable<typeof relay>).fetchInfo(),
     close: () => relay?.disconnect(),
   };
 }
 
 const relay = new SharedRelay();
 
-testClient("NDK", relay, openNdk, { canCount: true });
+testClient("NDK", relay, openNdk, { canCount: true, canInform: true });
 testSignIn("NDK", relay, openSignedIn);

@@ -70,5 +70,5 @@ async function use(client: SdkClient, url: string): Promise<ClientUnderTest> {
 
 const relay = new SharedRelay();
 
-testClient("nostr-sdk", relay, openSdk, { canCount: true });
+testClient("nostr-sdk", relay, openSdk, { canCount: true, canInform: false });
 testSignIn("nostr-sdk", relay, openSignedIn);

@@ -1,6 +1,7 @@
 // nostr-tools' SimplePool and Relay.
 
 import type { EventTemplate, VerifiedEvent } from "nostr-tools/core";
+import { fetchRelayInformation } from "nostr-tools/nip11";
 import { SimplePool, useWebSocketImplementation } from "nostr-tools/pool";
 import { Relay, useWebSocketImplementation as useInRelay } from "nostr-tools/relay";
 import type { NostrEvent } from "../../src/protocol/event.ts";
@@ -33,6 +34,7 @@ async function openRelay(url: string): Promise<ClientUnderTest> {
       return () => subscription.close();
     },
     count: (filter) => relay.count([filter as Filter], {}),
+    information: () => fetchRelayInformation(url),
     close: () => {
       relay.close();
       pool.destroy();
@@ -110,7 +112,7 @@ async function sign(template: EventTemplate): Promise<VerifiedEvent> {
 
 const relay = new SharedRelay();
 
-testClient("nostr-tools", relay, openRelay, { canCount: true });
+testClient("nostr-tools", relay, openRelay, { canCount: true, canInform: true });
 testSignIn("nostr-tools, told to by the relay,", relay, openSignedIn);
 testSignIn("nostr-tools, asked by nobody,", relay, openAuthenticated);
 testReconnect("nostr-tools", relay, openRelay);

@@ -46,6 +46,7 @@ function use(relay: NRelay1): ClientUnderTest {
       return () => end.abort();
     },
     count: async (filter) => (await relay.count([filter as Filter])).count,
+    information: () => relay.getRelayInfo(),
     close: () => relay.close(),
   };
 }
@@ -68,6 +69,6 @@ async function listen(
 
 // It reads an EOSE of three elements as no message at all, and would wait for another.
 const relay = new SharedRelay(["--no-relay-eose-hints"]);
-testClient("Nostrify", relay, openRelay, { canCount: true });
+testClient("Nostrify", relay, openRelay, { canCount: true, canInform: true });
 testSignIn("Nostrify", relay, openSignedIn);
 testReconnect("Nostrify", relay, openRelay);

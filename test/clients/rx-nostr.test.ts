@@ -76,6 +76,6 @@ function openRxNostr(url: string, authenticator?: { signer: EventSigner }): Clie
 
 const relay = new SharedRelay();
 
-testClient("rx-nostr", relay, openRxNostr, { canCount: false });
+testClient("rx-nostr", relay, openRxNostr, { canCount: false, canInform: false });
 testSignIn("rx-nostr", relay, (url) => openRxNostr(url, { signer }));
 testReconnect("rx-nostr", relay, openRxNostr);
