@@ -161,7 +161,11 @@ test("twins sent in one breath are stored once, and both answered", async () => 
   const event = new Topic("twins").make();
   for (let i = 0; i < 5; i++) own.send("EVENT", event);
   const again = ok(event, "duplicate: already have this event");
-  expect(await own.take(5)).toEqual([ok(event), again, again, again, again]);
+  // A duplicate may be answered before what it repeats.
+  const answers = (await own.take(5)).toSorted((a, b) =>
+    a[3] === b[3] ? 0 : a[3] === "" ? -1 : 1,
+  );
+  expect(answers).toEqual([ok(event), again, again, again, again]);
   expect(await own.count("n", { ids: [event.id] })).toEqual(["COUNT", "n", { count: 1 }]);
   own.close();
 });
