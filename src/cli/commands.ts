@@ -5,6 +5,7 @@ import { VERSION } from "../version.ts";
 import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { deleteCommand } from "./delete.ts";
+import { explainCommand } from "./explain.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
@@ -40,6 +41,7 @@ const COMMANDS: readonly Command[] = [
   importCommand,
   exportCommand,
   scanCommand,
+  explainCommand,
   deleteCommand,
   infoCommand,
   configCommand,

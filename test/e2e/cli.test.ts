@@ -27,6 +27,7 @@ const COMMANDS = [
   "import",
   "export",
   "scan",
+  "explain",
   "delete",
   "info",
   "config",
@@ -96,6 +97,10 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
     [["scan", "[1]"], "the filter is invalid: a filter must be an object (nandu help scan)"],
     [["scan", '{"x":1}'], 'the filter is unsupported: unknown filter key "x" (nandu help scan)'],
     [["scan", "{}", "{}"], "unexpected argument {} (nandu help scan)"],
+    [["explain"], "a filter is missing (nandu help explain)"],
+    [["explain", "{}", "{"], "the filter is not JSON (nandu help explain)"],
+    [["explain", "null"], "the filter is invalid: a filter must be an object (nandu help explain)"],
+    [["explain", "--jsn"], "unknown flag --jsn (did you mean --json?) (nandu help explain)"],
     [["delete"], "--age or --filter is missing (nandu help delete)"],
     [["delete", "--dry-run"], "--age or --filter is missing (nandu help delete)"],
     [["delete", "--age=3q"], "--age: 3q is not an age like 30s, 12h or 7d (nandu help delete)"],
@@ -123,6 +128,7 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
 describe("a fault of the world ends a command with 1 and a line", () => {
   for (const args of [
     ["scan", "{}"],
+    ["explain", "{}"],
     ["export"],
     ["delete", "--age=1d"],
     ["delete", "--filter={}", "--dry-run"],
