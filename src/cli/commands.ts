@@ -11,6 +11,7 @@ import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
+import { whyCommand } from "./why.ts";
 
 const helpCommand: Command = {
   name: "help",
@@ -42,6 +43,7 @@ const COMMANDS: readonly Command[] = [
   exportCommand,
   scanCommand,
   explainCommand,
+  whyCommand,
   deleteCommand,
   infoCommand,
   configCommand,

@@ -5,11 +5,12 @@ import { existsSync, statSync } from "node:fs";
 import { setting } from "../config/current.ts";
 import { measureChecksPerSecond } from "../crypto/measure.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { logExtent } from "../store/fate.ts";
 import { databasePath, openForReading, SCHEMA_VERSION, storeOptions } from "../store/schema.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
-import { isoTime, printTable, type Row } from "./table.ts";
+import { counted, isoTime, printTable, type Row } from "./table.ts";
 
 const usage = `Usage: nandu info
 
@@ -75,6 +76,16 @@ function contentLines(db: Database): Row[] {
   if (newest !== null && oldest !== null) {
     lines.push(["newest", isoTime(-newest)], ["oldest", isoTime(-oldest)]);
   }
+  const [inTail] = db
+    .query("SELECT count(*) FROM event, head WHERE event.seq > merged")
+    .values()[0] as [number];
+  lines.push(["tail", `${counted(inTail, "event")} not yet in the table of the index`]);
+  const { entries, since } = logExtent(db);
+  const extent = since === null ? "" : `, since ${isoTime(since)}`;
+  lines.push([
+    "log",
+    `${counted(entries, "entry", "entries")} of what was removed or refused${extent}`,
+  ]);
   for (const [kind, n] of kinds.slice(0, KINDS_SHOWN)) lines.push([`kind ${kind}`, String(n)]);
   if (kinds.length > KINDS_SHOWN) lines.push(["other kinds", String(kinds.length - KINDS_SHOWN)]);
   return lines;
