@@ -3,19 +3,22 @@
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
-import { printable } from "../config/log.ts";
+import { visibility } from "../config/read-rules.ts";
 import { countValues, type Filter, filterCost } from "../protocol/filter.ts";
+import { isHex64 } from "../protocol/hex.ts";
 import { parseClientMessage } from "../protocol/message.ts";
+import type { Viewer } from "../protocol/visibility.ts";
 import { type Cost, countFilter, type FilterCost, measureQuery } from "../store/explain.ts";
 import { type Estimate, monitorWay, type Plan, type Way } from "../store/plan.ts";
 import type { ScanOptions } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { Sight } from "../store/sight.ts";
 import { reqOptions } from "../workers/reader.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { type FilterArgument, parseFilterArguments } from "./filter-argument.ts";
-import { counted, printTable, type Row } from "./table.ts";
+import { counted, excerpt, printTable, type Row } from "./table.ts";
 
-const usage = `Usage: nandu explain [--json] FILTER…
+const usage = `Usage: nandu explain [--viewer PUBKEY]… [--json] FILTER…
 
 Prints how the relay would answer a REQ with these filters (JSON of NIP-01, an array of several as
 well), and what that costs. For each filter: the way into the index that the planner takes and those
@@ -23,15 +26,23 @@ it compares, index entries read, events fetched, and how many of them match; und
 subscription would be kept for live events. For all of them together: what they count for, and the
 time that a first run takes, a second one, and the best of some more. Safe while the relay runs.
 
-  --json  the same, as one line of JSON
+  --viewer  who asks, as signed in with this key (NIP-42); may be given several times. Without it,
+            nobody in particular, who sees no private events
+  --json    the same, as one line of JSON
 
 Example: nandu explain '{"kinds":[1],"#t":["nostr"],"limit":20}'
 `;
 
-const FILTER_LENGTH_MAX = 200;
 /** A thread that has long run has its code compiled: some runs come near to that. */
 const WARM_MS = 100;
 const WARM_RUNS_MAX = 50;
+
+interface Query {
+  readonly filters: readonly Filter[];
+  readonly viewer: Viewer;
+  /** What the relay would answer instead of looking. */
+  readonly refusal: string | null;
+}
 
 interface Run {
   readonly name: string;
@@ -45,32 +56,46 @@ interface Explained extends FilterArgument {
 
 function run(args: readonly string[]): number {
   const { rest } = configure(args);
-  const { flags, positionals } = parseFlags(rest, ["--json"], []);
+  const { flags, lists, positionals } = parseFlags(rest, ["--json"], [], ["--viewer"]);
+  const viewer = viewerOf(lists.get("--viewer") ?? []);
   const filters = positionals.flatMap(parseFilterArguments);
   if (filters.length === 0) throw new UsageError("a filter is missing");
   const db = openForReading(storeOptions());
   try {
-    explain(db, filters, flags.has("--json"));
+    explain(db, filters, viewer, flags.has("--json"));
   } finally {
     db.close();
   }
   return EXIT_OK;
 }
 
-function explain(db: Database, args: readonly FilterArgument[], isJson: boolean): void {
-  const options = reqOptions();
-  const sliceMs = setting("relay.query_slice_ms");
+function viewerOf(pubkeys: readonly string[]): Viewer {
+  for (const pubkey of pubkeys) {
+    if (isHex64(pubkey)) continue;
+    throw new UsageError(`--viewer: ${excerpt(pubkey)} is not 64 lower-case hex digits`);
+  }
+  return new Set(pubkeys);
+}
+
+function explain(
+  db: Database,
+  args: readonly FilterArgument[],
+  viewer: Viewer,
+  isJson: boolean,
+): void {
+  const sight = new Sight(visibility(), viewer);
+  const asked = { options: reqOptions(), sight, sliceMs: setting("relay.query_slice_ms") };
   const filters = args.flatMap(({ filter }) => filter ?? []);
-  const runs = runQuery(() => measureQuery(db, filters, options, sliceMs)); // before all is cached
+  const runs = runQuery(() => measureQuery(db, filters, asked)); // before all is cached
   const explained = args.map((one) => ({
     ...one,
-    cost: one.filter === null ? null : countFilter(db, one.filter, options, sliceMs),
+    cost: one.filter === null ? null : countFilter(db, one.filter, asked),
   }));
-  const refusal = refusalOf(args);
+  const query = { filters, viewer, refusal: refusalOf(args, filters, viewer) };
   if (isJson) {
     const json = {
-      filters: explained.map((one) => jsonOfFilter(one, options)),
-      query: jsonOfQuery(filters, refusal),
+      filters: explained.map((one) => jsonOfFilter(one, asked.options)),
+      query: jsonOfQuery(query),
       runs: runs.map(jsonOfRun),
     };
     process.stdout.write(`${JSON.stringify(json)}\n`);
@@ -78,9 +103,9 @@ function explain(db: Database, args: readonly FilterArgument[], isJson: boolean)
   }
   const rows = explained.flatMap((one, i): Row[] => {
     const name = explained.length === 1 ? "filter" : `filter ${i + 1}`;
-    return [[name, shorten(one.json)], ...rowsOfFilter(one, options), ["", ""]];
+    return [[name, excerpt(one.json)], ...rowsOfFilter(one, asked.options), ["", ""]];
   });
-  printTable([...rows, ...rowsOfQuery(filters, refusal), ...rowsOfRuns(runs)]);
+  printTable([...rows, ...rowsOfQuery(query), ...rowsOfRuns(runs)]);
 }
 
 /** Once, once more, and the best of so many that little changes any more. */
@@ -98,21 +123,19 @@ function runQuery(measure: () => Cost): Run[] {
   return best === null ? runs : [...runs, { name: "best of more", cost: best }];
 }
 
-function shorten(json: string): string {
-  const units = [...json];
-  const isLong = units.length > FILTER_LENGTH_MAX;
-  return printable(isLong ? `${units.slice(0, FILTER_LENGTH_MAX).join("")}…` : json);
-}
-
-/** What the relay would answer instead. */
-function refusalOf(args: readonly FilterArgument[]): string | null {
+function refusalOf(
+  args: readonly FilterArgument[],
+  filters: readonly Filter[],
+  viewer: Viewer,
+): string | null {
   const text = `["REQ","explain",${args.map(({ json }) => json).join()}]`;
   const limits = {
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
   };
   const message = parseClientMessage(text, limits);
-  return message.type === "refused" ? String((JSON.parse(message.frame) as unknown[])[2]) : null;
+  if (message.type === "refused") return String((JSON.parse(message.frame) as unknown[])[2]);
+  return visibility().checkRead(viewer, filters);
 }
 
 function limitOf(filter: Filter, options: ScanOptions): number {
@@ -130,6 +153,7 @@ function rowsOfFilter({ filter, cost }: Explained, options: ScanOptions): Row[] 
   if (filter === null || cost === null) return [["way", "none: it can match nothing"]];
   const limit: Row = ["limit", counted(limitOf(filter, options), "event")];
   const live: Row = ["live", `${wayText(monitorWay(filter))}, counts for ${filterCost(filter)}`];
+  if (cost.isHidden) return [["way", "none: all of it is hidden from who asks"], limit, live];
   if (cost.plan === null) return [["way", "none: nothing is asked for"], limit, live];
   return [
     ["way", planText(cost.plan, cost.instead)],
@@ -170,25 +194,26 @@ function indexText(reads: FilterCost["reads"]): string {
 }
 
 function fetchedText({ reads, matched, passedOver }: FilterCost): string {
-  const { unmatched, expired } = passedOver;
+  const { unmatched, expired, hidden } = passedOver;
   const events = `${counted(reads.events, "event")}, ${counted(reads.eventBytes, "byte")}`;
-  return `${events}: ${matched} match, ${unmatched} don't, ${expired} expired`;
+  return `${events}: ${matched} match, ${unmatched} don't, ${expired} expired, ${hidden} hidden`;
 }
 
 function answerText({ events, hint }: { events: number; hint: Cost["hint"] }): string {
   return `${counted(events, "event")}, ${hint ?? "no hint"}`;
 }
 
-function rowsOfQuery(filters: readonly Filter[], refusal: string | null): Row[] {
+function rowsOfQuery({ filters, viewer, refusal }: Query): Row[] {
   const { values, kept } = sumsOf(filters);
   const perQuery = setting("relay.filter_values_max");
   const perConnection = setting("relay.connection_filter_values_max");
   const inAll = setting("relay.total_filter_values_max");
   const rows: Row[] = [
+    ["asked by", viewer.size === 0 ? "nobody in particular" : [...viewer].join(" ")],
     ["values", `${values} of ${perQuery} in a REQ`],
     ["kept open", `counts for ${kept} of ${perConnection} a connection, ${inAll} in all`],
   ];
-  return refusal === null ? rows : [...rows, ["refused", printable(refusal)]];
+  return refusal === null ? rows : [...rows, ["refused", excerpt(refusal)]];
 }
 
 function rowsOfRuns(runs: readonly Run[]): Row[] {
@@ -202,14 +227,15 @@ function rowsOfRuns(runs: readonly Run[]): Row[] {
 
 function jsonOfFilter({ json, filter, cost }: Explained, options: ScanOptions) {
   if (filter === null || cost === null) return { filter: JSON.parse(json) as unknown, way: null };
-  const { plan, instead, reads, passedOver, matched, events, hint } = cost;
+  const { isHidden, plan, instead, reads, passedOver, matched, events, hint } = cost;
   return {
     filter: JSON.parse(json) as unknown,
     limit: limitOf(filter, options),
+    is_hidden: isHidden,
     way: plan && jsonOfWay(plan),
     fallback: plan?.next ? jsonOfWay(plan.next()) : null,
     fallback_taken: instead !== null,
-    compared: plan?.compared.map((one) => ({
+    compared: (plan?.compared ?? []).map((one) => ({
       ...jsonOfWay(one.way),
       entries: entriesOf(one),
       is_cut_off: one.isCutOff,
@@ -231,9 +257,10 @@ function jsonOfWay({ name, keys }: Way) {
   return { name, keys: keys.length };
 }
 
-function jsonOfQuery(filters: readonly Filter[], refusal: string | null) {
+function jsonOfQuery({ filters, viewer, refusal }: Query) {
   const { values, kept } = sumsOf(filters);
   return {
+    viewer: [...viewer],
     values,
     values_max: setting("relay.filter_values_max"),
     cost: kept,

@@ -2,7 +2,7 @@
 
 import type { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
-import { printable } from "../config/log.ts";
+import { visibility } from "../config/read-rules.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import type { NostrEvent } from "../protocol/event.ts";
@@ -10,11 +10,14 @@ import { MATCH_ALL } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { classifyKind, KIND_DELETION } from "../protocol/kind.ts";
 import { decodeEventReference } from "../protocol/nip19.ts";
+import { NOBODY } from "../protocol/visibility.ts";
+import { checkPublisher } from "../policy/publisher.ts";
 import { decodeText } from "../store/candidate.ts";
 import { entriesOf, type LogEntry, type LogExtent, logExtent } from "../store/fate.ts";
 import { findEvent, findObstacle, type StoredEvent } from "../store/obstacle.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { publisherRules } from "../workers/ingester.ts";
 import {
   type Command,
   configure,
@@ -24,7 +27,7 @@ import {
   UsageError,
 } from "./command.ts";
 import { openScan } from "./scan.ts";
-import { counted, isoTime, printTable, type Row } from "./table.ts";
+import { counted, excerpt, isoTime, printTable, type Row } from "./table.ts";
 
 const usage = `Usage: nandu why [--json] EVENT
        nandu why [--json] --event FILE
@@ -55,6 +58,8 @@ interface Question {
 interface Outlook {
   readonly effect: "stored" | "passed on" | "acknowledged" | "refused";
   readonly reason: string;
+  /** Why it would be refused all the same from who hasn't signed in; null when it wouldn't. */
+  readonly condition: string | null;
   /** The event that is in the way. */
   readonly by: string | null;
 }
@@ -88,7 +93,7 @@ function run(args: readonly string[]): number {
 function questionOf(positionals: readonly string[], path: string | undefined): Question {
   const [text, extra] = path === undefined ? positionals : [readEvent(path), ...positionals];
   if (text === undefined) throw new UsageError("an event is missing");
-  if (extra !== undefined) throw new UsageError(`unexpected argument ${printable(extra)}`);
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${excerpt(extra)}`);
   if (path === undefined && !/^\s*[{[]/.test(text)) return { id: idOf(text), json: undefined };
   let json: unknown;
   try {
@@ -114,12 +119,16 @@ function readEvent(path: string): string {
 function idOf(text: string): string {
   const reference = text.replace(/^nostr:/, ""); // NIP-21
   const id = isHex64(text) ? text : decodeEventReference(reference);
-  if (id === null) throw new UsageError(`${printable(text)} is neither an event nor an id of one`);
+  if (id === null) throw new UsageError(`${excerpt(text)} is neither an event nor an id of one`);
   return id;
 }
 
-function findOut(db: Database, { id, json }: Question, now: number): Answer {
+function findOut(db: Database, question: Question, now: number): Answer {
   const reader = new EventReader(db);
+  return reader.inSnapshot(() => answerTo(question, db, reader, now));
+}
+
+function answerTo({ id, json }: Question, db: Database, reader: EventReader, now: number): Answer {
   const stored = id === null ? null : findEvent(reader, id);
   const isExpired = stored !== null && stored.expires !== 0 && stored.expires <= now;
   return {
@@ -129,7 +138,7 @@ function findOut(db: Database, { id, json }: Question, now: number): Answer {
     entries: id === null ? [] : entriesOf(db, id, ENTRIES_SHOWN),
     log: logExtent(db),
     deletions: id === null || stored !== null ? [] : deletionsNaming(reader, id),
-    outlook: json === undefined ? null : outlookOf(reader, json, stored, now),
+    outlook: json === undefined ? null : outlookOf(reader, json, isExpired ? null : stored, now),
   };
 }
 
@@ -140,25 +149,28 @@ function deletionsNaming(reader: EventReader, id: string): NostrEvent[] {
   return [...openScan(reader, [filter])].map(({ text }) => decodeText(text));
 }
 
-/** In the order in which the relay looks. */
+/** In the order in which the relay looks; `stored`: the same event, if it is served. */
 function outlookOf(
   reader: EventReader,
   json: unknown,
   stored: StoredEvent | null,
   now: number,
 ): Outlook {
+  const none = { reason: "", condition: null, by: null };
   if (stored !== null) {
-    return { effect: "acknowledged", reason: "duplicate: already have this event", by: null };
+    return { ...none, effect: "acknowledged", reason: "duplicate: already have this event" };
   }
   const admission = new Admission(openSignatureBackend().backend);
-  const admitted = admission.admit(json, admissionRules(), now);
-  if (typeof admitted === "string") return { effect: "refused", reason: admitted, by: null };
+  const byAuthor = (event: NostrEvent) =>
+    checkPublisher(event, new Set([event.pubkey]), publisherRules());
+  const admitted = admission.admit(json, admissionRules(), now, byAuthor);
+  if (typeof admitted === "string") return { ...none, effect: "refused", reason: admitted };
   const { event } = admitted;
-  if (classifyKind(event.kind) === "ephemeral")
-    return { effect: "passed on", reason: "", by: null };
+  const condition = checkPublisher(event, NOBODY, publisherRules());
+  if (classifyKind(event.kind) === "ephemeral") return { ...none, effect: "passed on", condition };
   const obstacle = findObstacle(reader, event);
-  if (obstacle !== null) return { effect: "refused", ...obstacle };
-  return { effect: "stored", reason: "", by: null };
+  if (obstacle !== null) return { ...none, effect: "refused", ...obstacle };
+  return { ...none, effect: "stored", condition };
 }
 
 // For people
@@ -178,6 +190,9 @@ function rowsOf(answer: Answer): Row[] {
   }
   if (outlook !== null) rows.push(["now", outlookText(outlook)]);
   if (outlook !== null && outlook.by !== null) rows.push(["", `in its way is ${outlook.by}`]);
+  if (outlook !== null && outlook.condition !== null) {
+    rows.push(["", `without a sign-in: ${outlook.condition}`]);
+  }
   return rows;
 }
 
@@ -194,11 +209,18 @@ function storedRows({ seq, expires, text, event }: StoredEvent): Row[] {
     ["created", isoTime(event.created_at)],
     ["expires", expires === 0 ? "never" : isoTime(expires)],
     ["size", counted(text.length, "byte")],
+    ["served", `to ${audienceText(event.kind)}`],
   ];
 }
 
+function audienceText(kind: number): string {
+  const { privateKinds, signedInKinds, isAllSignedIn } = visibility().rules;
+  if (privateKinds.has(kind)) return "its author and the keys in its p tags, once signed in";
+  return isAllSignedIn || signedInKinds.has(kind) ? "whoever has signed in" : "everybody";
+}
+
 function entryText({ at, what, detail }: LogEntry): string {
-  return `${isoTime(at)} ${printable(eventText(what, detail))}`;
+  return `${isoTime(at)} ${excerpt(eventText(what, detail))}`;
 }
 
 function eventText(what: string, detail: string): string {
@@ -230,7 +252,7 @@ function outlookText({ effect, reason }: Outlook): string {
     case "passed on":
       return "it would be passed on and not be stored: its kind is ephemeral";
     default:
-      return `it would be ${effect}: ${printable(reason)}`;
+      return `it would be ${effect}: ${excerpt(reason)}`;
   }
 }
 
@@ -248,6 +270,7 @@ function jsonOf(answer: Answer) {
       created_at: stored.event.created_at,
       expires: stored.expires === 0 ? null : stored.expires,
       bytes: stored.text.length,
+      served_to: audienceText(stored.event.kind),
     },
     log: { entries, since: log.since },
     deletion_requests: deletions.map((one) => ({ id: one.id, pubkey: one.pubkey })),

@@ -9,6 +9,7 @@
 // so it is tried; the first entries also tell how far back all authors together must be read.
 
 import type { Filter, TagCondition } from "../protocol/filter.ts";
+import type { Viewer } from "../protocol/visibility.ts";
 import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
 
 /** Beyond this many authors × kinds, authors are read and the kind checked in the index entry. */
@@ -26,7 +27,10 @@ const ESTIMATE_ENTRIES_MAX = 16_384; // about 2 ms
 /** How many entries a key has, counted up to `limit`. */
 export type CountEntries = (key: number, limit: number) => number;
 
-/** Keys, and what they stand for: `ids`, `#t`, `authors`, `authors × kinds`, `kinds` or `all`. */
+/**
+ * Keys, and what they stand for: `ids`, `#t`, `authors`, `authors × kinds`, `kinds`, `all`, or
+ * `viewer`, for the authors and `p` tags of private events.
+ */
 export interface Way {
   readonly name: string;
   readonly keys: readonly number[];
@@ -53,10 +57,16 @@ export interface Plan extends Way {
   readonly entriesMax: number;
 }
 
-export function planFilter(filter: Filter, count: CountEntries): Plan {
+/** `audience`: keys of which each event that can be seen has one, as author or in a `p` tag. */
+export function planFilter(
+  filter: Filter,
+  count: CountEntries,
+  audience: Viewer | null = null,
+): Plan {
   if (filter.ids !== null) return { ...planOf(idWay(filter.ids)), isSparse: true };
   const { kinds, authors } = filter;
-  if (filter.tags.length === 0 && authors !== null && kinds !== null) {
+  const isTimeline = filter.tags.length === 0 && authors !== null && audience === null;
+  if (isTimeline && kinds !== null) {
     const count = authors.size * kinds.size;
     if (count >= TRIED_AUTHORS_MIN && kinds.size <= TRIED_KINDS_MAX) {
       const next = (): Way => authorWay(authors, kinds);
@@ -64,6 +74,7 @@ export function planFilter(filter: Filter, count: CountEntries): Plan {
     }
   }
   const ways = waysIn(filter);
+  if (audience !== null) ways.push(audienceWay(audience, filter.kinds));
   if (ways.length === 0) return kinds === null ? planOf(ALL) : planByKind(kinds);
   return ways.length === 1 ? planOf(ways[0] as Way) : planSmallest(ways, count);
 }
@@ -107,6 +118,11 @@ function kindWay(kinds: ReadonlySet<number>): Way {
 
 function tagWay({ letter, values }: TagCondition): Way {
   return { name: `#${letter}`, keys: [...values].map((value) => tagKey(letter, value)) };
+}
+
+function audienceWay(audience: Viewer, kinds: ReadonlySet<number> | null): Way {
+  const recipients = [...audience].map((pubkey) => tagKey("p", pubkey));
+  return { name: "viewer", keys: [...recipients, ...authorWay(audience, kinds).keys] };
 }
 
 function authorWay(authors: ReadonlySet<string>, kinds: ReadonlySet<number> | null): Way {

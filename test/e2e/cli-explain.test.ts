@@ -50,10 +50,11 @@ test("one filter: what is compared, read, fetched and served", async () => {
       "              authors × kinds, 2 keys: about 2 entries",
       "limit         5 events",
       "index         2 entries in 2 reads, 2 of the tail; 8 counted to compare",
-      `fetched       2 events, ${bytesOf(reactions)} bytes: 2 match, 0 don't, 0 expired`,
+      `fetched       2 events, ${bytesOf(reactions)} bytes: 2 match, 0 don't, 0 expired, 0 hidden`,
       "answer        2 events, finish",
       "live          #t, 1 key, counts for 20",
       "",
+      "asked by      nobody in particular",
       "values        4 of 20000 in a REQ",
       "kept open     counts for 20 of 50000 a connection, 2000000 in all",
       "first run     2 events, finish; T, T of CPU",
@@ -64,13 +65,14 @@ test("one filter: what is compared, read, fetched and served", async () => {
 });
 
 test("several filters, in one argument or more; some that read nothing", async () => {
-  const ids = notes.slice(0, 2).map(({ id }) => id);
+  const found = notes.slice(0, 2);
+  const ids = found.map(({ id }) => id);
   const expected = text([
     `filter 1      {"ids":["${ids[0]}","${ids[1]}"]}`,
     "way           ids, 2 keys, read together",
     "limit         500 events",
     "index         2 entries in 1 read, 2 of the tail",
-    `fetched       2 events, ${bytesOf(notes.slice(0, 2))} bytes: 2 match, 0 don't, 0 expired`,
+    `fetched       2 events, ${bytesOf(found)} bytes: 2 match, 0 don't, 0 expired, 0 hidden`,
     "answer        2 events, finish",
     "live          ids, 2 keys, counts for 20",
     "",
@@ -82,6 +84,7 @@ test("several filters, in one argument or more; some that read nothing", async (
     "limit         0 events",
     "live          all, 1 key, counts for 100",
     "",
+    "asked by      nobody in particular",
     "values        2 of 20000 in a REQ",
     "kept open     counts for 120 of 50000 a connection, 2000000 in all",
     "first run     2 events, no hint; T, T of CPU",
@@ -91,6 +94,48 @@ test("several filters, in one argument or more; some that read nothing", async (
   expect(await explain(JSON.stringify([{ ids }, { kinds: [] }, { limit: 0 }]))).toBe(expected);
   const apart = [JSON.stringify({ ids }), '{"kinds":[]}', '[{"limit":0}]'];
   expect(await explain(...apart)).toBe(expected);
+});
+
+test("private kinds: by nobody in particular, and by one who has signed in", async () => {
+  const live = "live          kinds, 1 key, counts for 100";
+  const sums = [
+    "values        1 of 20000 in a REQ",
+    "kept open     counts for 100 of 50000 a connection, 2000000 in all",
+  ];
+  const runs = ["first run     ", "second run    ", "best of more  "].map(
+    (name) => `${name}0 events, finish; T, T of CPU`,
+  );
+  expect(await explain('{"kinds":[4]}')).toBe(
+    text([
+      'filter        {"kinds":[4]}',
+      "way           none: all of it is hidden from who asks",
+      "limit         500 events",
+      live,
+      "",
+      "asked by      nobody in particular",
+      ...sums,
+      "refused       auth-required: private events are only for their authors and recipients, " +
+        "sign in first",
+      ...runs,
+    ]),
+  );
+  const viewers = [authorKey(1).pubkey, authorKey(2).pubkey];
+  const flags = viewers.map((pubkey) => `--viewer=${pubkey}`);
+  expect(await explain(...flags, '{"kinds":[4]}')).toBe(
+    text([
+      'filter        {"kinds":[4]}',
+      "way           viewer, 4 keys",
+      "limit         500 events",
+      "index         0 entries in 4 reads, 0 of the tail",
+      "fetched       0 events, 0 bytes: 0 match, 0 don't, 0 expired, 0 hidden",
+      "answer        0 events, finish",
+      live,
+      "",
+      `asked by      ${viewers.join(" ")}`,
+      ...sums,
+      ...runs,
+    ]),
+  );
 });
 
 test("as JSON, with the relay's own limits and what it would refuse", async () => {
@@ -110,6 +155,7 @@ test("as JSON, with the relay's own limits and what it would refuse", async () =
       {
         filter: { kinds: [1, 7] },
         limit: 2,
+        is_hidden: false,
         way: { name: "kinds", keys: 2 },
         fallback: null,
         fallback_taken: false,
@@ -121,6 +167,7 @@ test("as JSON, with the relay's own limits and what it would refuse", async () =
           matched: read,
           removed: 0,
           expired: 0,
+          hidden: 0,
           unmatched: 0,
         },
         answer: { events: 2, hint: "more" },
@@ -129,6 +176,7 @@ test("as JSON, with the relay's own limits and what it would refuse", async () =
       { filter: { kinds: [] }, way: null },
     ],
     query: {
+      viewer: [],
       values: 2,
       values_max: 1,
       cost: 100,

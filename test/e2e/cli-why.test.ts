@@ -59,6 +59,7 @@ describe("an event that is here", () => {
     "created  2023-11-14T22:13:20.000Z",
     "expires  never",
     `size     ${bytesOf(note)} bytes`,
+    "served   to everybody",
   ];
 
   test("is found by its id, however written", async () => {
@@ -95,6 +96,7 @@ describe("an event that is here", () => {
           created_at: passing.created_at,
           expires: Number(passing.tags[1]?.[1]),
           bytes: bytesOf(passing),
+          served_to: "everybody",
         },
         log: { entries: [], since: null },
         deletion_requests: [],
@@ -129,6 +131,15 @@ describe("an event that is not here", () => {
   const far = nowSeconds() + 10_000;
   const rows: [string, NostrEvent, string[]][] = [
     ["that would be stored", never, ["now    it would be stored"]],
+    [
+      "that only its author may publish",
+      topic.make({ tags: [["-"]] }),
+      [
+        "now    it would be stored",
+        "       without a sign-in: auth-required: " +
+          "this event may only be published by its author",
+      ],
+    ],
     [
       "of an ephemeral kind",
       topic.make({ kind: 20_001, created_at: nowSeconds() }),

@@ -101,6 +101,11 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
     [["explain"], "a filter is missing (nandu help explain)"],
     [["explain", "{}", "{"], "the filter is not JSON (nandu help explain)"],
     [["explain", "null"], "the filter is invalid: a filter must be an object (nandu help explain)"],
+    [
+      ["explain", "--viewer", "x", "{}"],
+      "--viewer: x is not 64 lower-case hex digits (nandu help explain)",
+    ],
+    [["explain", "{}", "--viewer"], "--viewer needs a value (nandu help explain)"],
     [["explain", "--jsn"], "unknown flag --jsn (did you mean --json?) (nandu help explain)"],
     [["why"], "an event is missing (nandu help why)"],
     [["why", "x"], "x is neither an event nor an id of one (nandu help why)"],

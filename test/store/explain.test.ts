@@ -4,9 +4,11 @@
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { Visibility } from "../../src/protocol/visibility.ts";
 import { textId } from "../../src/store/candidate.ts";
-import { countFilter, measureQuery } from "../../src/store/explain.ts";
+import { type Asked, countFilter, measureQuery } from "../../src/store/explain.ts";
 import type { ScanOptions } from "../../src/store/scan.ts";
+import { Sight } from "../../src/store/sight.ts";
 import { naiveScan, randomFilter, type RawFilter } from "../support/random-filters.ts";
 import { TestStore } from "../support/test-store.ts";
 import { author, forEachSeed, makeEvent, randomEvent } from "../support/unsigned-events.ts";
@@ -14,17 +16,24 @@ import { author, forEachSeed, makeEvent, randomEvent } from "../support/unsigned
 const NOW = 5000;
 const LIMITS = { limitDefault: 50, limitMax: 80, tiesMax: 20 };
 const OPTIONS: ScanOptions = { ...LIMITS, nowSeconds: () => NOW };
-const SLICE_MS = 1000;
+const PRIVATE_KIND = 4;
+const visibility = new Visibility({
+  privateKinds: new Set([PRIVATE_KIND]),
+  signedInKinds: new Set(),
+  isAllSignedIn: false,
+});
+
+function askedBy(...viewer: string[]): Asked {
+  return { options: OPTIONS, sight: new Sight(visibility, new Set(viewer)), sliceMs: 1000 };
+}
 
 function parsed(filter: RawFilter): Filter {
   return parseFilter(filter) as Filter;
 }
 
-function count(store: TestStore, filter: RawFilter) {
+function count(store: TestStore, filter: RawFilter, asked = askedBy()) {
   const ids: string[] = [];
-  const cost = countFilter(store.db, parsed(filter), OPTIONS, SLICE_MS, ({ text }) =>
-    ids.push(textId(text)),
-  );
+  const cost = countFilter(store.db, parsed(filter), asked, ({ text }) => ids.push(textId(text)));
   return { ids, cost };
 }
 
@@ -72,7 +81,7 @@ describe.each([
         events: 5,
         eventBytes: textBytes(wanted),
       },
-      passedOver: { removed: 0, expired: 0, unmatched: 0 },
+      passedOver: { removed: 0, expired: 0, hidden: 0, unmatched: 0 },
       matched: 5,
       events: 5,
       hint: "finish",
@@ -152,6 +161,48 @@ describe("many authors with kinds", () => {
   });
 });
 
+describe("private events", () => {
+  const [me, you, other] = [author(1), author(2), author(3)];
+  const mine = makeEvent({ kind: PRIVATE_KIND, pubkey: you, tags: [["p", me]], created_at: 10 });
+  const others = Array.from({ length: 9 }, (_, i) =>
+    makeEvent({ kind: PRIVATE_KIND, pubkey: you, tags: [["p", other]], created_at: 20 + i }),
+  );
+  const shared = makeEvent({ created_at: 30 });
+
+  function store(): TestStore {
+    const made = new TestStore();
+    made.write(mine, ...others, shared);
+    return made;
+  }
+
+  test("asked for by nobody in particular, are not read at all", () => {
+    using made = store();
+    const { cost } = count(made, { kinds: [PRIVATE_KIND] });
+    expect([cost.isHidden, cost.plan, cost.reads.entries, cost.hint]).toEqual([
+      true,
+      null,
+      0,
+      "finish",
+    ]);
+    const { cost: all, ids } = count(made, {});
+    expect([ids, all.reads.entries, all.reads.events]).toEqual([[shared.id], 11, 1]);
+  });
+
+  test("among others, are fetched and passed over when they are not the viewer's", () => {
+    using made = store();
+    const { cost, ids } = count(made, {}, askedBy(me));
+    expect(ids).toEqual([shared.id, mine.id]);
+    expect([cost.plan?.name, cost.reads.events, cost.passedOver.hidden]).toEqual(["all", 11, 9]);
+    expect([cost.matched, cost.events]).toEqual([2, 2]);
+  });
+
+  test("alone, are found by who may see them", () => {
+    using made = store();
+    const { cost, ids } = count(made, { kinds: [PRIVATE_KIND], authors: [you] }, askedBy(me));
+    expect([ids, cost.plan?.name, cost.reads.events]).toEqual([[mine.id], "viewer", 1]);
+  });
+});
+
 test("a random filter finds what a naive scan finds, and its counts agree with one another", () => {
   forEachSeed(8, (dice) => {
     using store = new TestStore();
@@ -171,7 +222,7 @@ test("a random filter finds what a naive scan finds, and its counts agree with o
       expect(cost.matched).toBeGreaterThanOrEqual(cost.events);
       expect(reads.events).toBe(cost.matched + passedOver.unmatched + passedOver.expired);
       expect(reads.entries).toBeGreaterThanOrEqual(reads.events);
-      const whole = measureQuery(store.db, [parsed(filter)], OPTIONS, SLICE_MS);
+      const whole = measureQuery(store.db, [parsed(filter)], askedBy());
       expect([whole.events, whole.hint]).toEqual([cost.events, cost.hint]);
     }
   });
