@@ -3,6 +3,7 @@
 import type { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { visibility } from "../config/read-rules.ts";
+import { isThisRelay } from "../config/this-relay.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import type { NostrEvent } from "../protocol/event.ts";
@@ -138,7 +139,7 @@ function answerTo({ id, json }: Question, db: Database, reader: EventReader, now
     entries: id === null ? [] : entriesOf(db, id, ENTRIES_SHOWN),
     log: logExtent(db),
     deletions: id === null || stored !== null ? [] : deletionsNaming(reader, id),
-    outlook: json === undefined ? null : outlookOf(reader, json, isExpired ? null : stored, now),
+    outlook: json === undefined ? null : outlookOf(db, json, isExpired ? null : stored, now),
   };
 }
 
@@ -150,12 +151,7 @@ function deletionsNaming(reader: EventReader, id: string): NostrEvent[] {
 }
 
 /** In the order in which the relay looks; `stored`: the same event, if it is served. */
-function outlookOf(
-  reader: EventReader,
-  json: unknown,
-  stored: StoredEvent | null,
-  now: number,
-): Outlook {
+function outlookOf(db: Database, json: unknown, stored: StoredEvent | null, now: number): Outlook {
   const none = { reason: "", condition: null, by: null };
   if (stored !== null) {
     return { ...none, effect: "acknowledged", reason: "duplicate: already have this event" };
@@ -168,7 +164,7 @@ function outlookOf(
   const { event } = admitted;
   const condition = checkPublisher(event, NOBODY, publisherRules());
   if (classifyKind(event.kind) === "ephemeral") return { ...none, effect: "passed on", condition };
-  const obstacle = findObstacle(reader, event);
+  const obstacle = findObstacle(db, event, isThisRelay());
   if (obstacle !== null) return { ...none, effect: "refused", ...obstacle };
   return { ...none, effect: "stored", condition };
 }
@@ -223,19 +219,20 @@ function entryText({ at, what, detail }: LogEntry): string {
   return `${isoTime(at)} ${excerpt(eventText(what, detail))}`;
 }
 
-function eventText(what: string, detail: string): string {
+function eventText(what: LogEntry["what"], detail: string): string {
   switch (what) {
     case "replaced":
       return `replaced by ${detail}`;
     case "deleted":
-      return `deleted, as its author asked by ${detail}`;
+      return `deleted, as asked by ${detail}`;
     case "vanished":
       return `removed with all of its author's, as asked by ${detail}`;
     case "expired":
       return "removed, having expired";
     case "erased":
       return "removed by nandu delete";
-    default:
+    case "banned":
+    case "refused":
       return detail === "" ? what : `${what}: ${detail}`;
   }
 }

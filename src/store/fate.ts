@@ -1,15 +1,12 @@
-// What is known of an event that may be here no more: the log of what was removed and refused. It
-// is bounded, so it goes back so far and no further (history.ts fills it). Reads only.
+// What is known of an event that may be here no more: the log of what was removed and refused
+// (history.ts). It is bounded, so it goes back so far and no further. Reads only.
 
 import type { Database } from "bun:sqlite";
+import type { HistoryEntry } from "./history.ts";
 
-export interface LogEntry {
+export interface LogEntry extends Omit<HistoryEntry, "id"> {
   /** Unix seconds. */
   readonly at: number;
-  /** Of an event that was removed; 0 of one that was refused. */
-  readonly seq: number;
-  readonly what: string;
-  readonly detail: string;
 }
 
 /** How far the log goes back. */
@@ -23,7 +20,7 @@ export interface LogExtent {
 export function entriesOf(db: Database, id: string, limit: number): LogEntry[] {
   const rows = db
     .query("SELECT at, seq, what, detail FROM history WHERE id = ? ORDER BY n DESC LIMIT ?")
-    .values(Buffer.from(id, "hex"), limit) as [number, number, string, string][];
+    .values(Buffer.from(id, "hex"), limit) as [number, number, LogEntry["what"], string][];
   return rows.map(([at, seq, what, detail]) => ({ at, seq, what, detail }));
 }
 

@@ -1,65 +1,117 @@
-// What in the store would keep an event out, told without writing: what the writer would find, by
-// the same keys and in the same order (write.ts). For whoever asks about single events.
+// What in the store would keep an event out: the writer's own judgement (judge.ts) of a batch that
+// is this event, without writing. For whoever asks about single events; reads only.
 
+import type { Database } from "bun:sqlite";
 import type { NostrEvent } from "../protocol/event.ts";
 import { UNTIL_MAX } from "../protocol/filter.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
-import { decodeText } from "./candidate.ts";
+import type { IsThisRelay } from "../protocol/relay-url.ts";
+import { candidateOf, decodeText } from "./candidate.ts";
+import { Gone } from "./gone.ts";
+import { History } from "./history.ts";
+import { goneKeys, Judge } from "./judge.ts";
+import { KeyFilter } from "./key-filter.ts";
+import { KnownKeys } from "./known-keys.ts";
 import type { EventReader, StoredText } from "./read.ts";
-import { eventKeys, idKey } from "./term.ts";
-import { DELETED, DUPLICATE, REPLACED, type Verdict } from "./verdict.ts";
+import { type EventHead, StoredEvents } from "./stored.ts";
+import { Tail } from "./tail.ts";
+import { eventKeys, idKey, ownersOf } from "./term.ts";
+import { DELETED, DUPLICATE, REPLACED, SUPERSEDED, VANISHED, type Verdict } from "./verdict.ts";
 
 export interface Obstacle {
   readonly reason: Verdict["reason"];
-  /** The id of the event that is in the way. */
-  readonly by: string;
+  /** The id of the event that is the cause; it need not be stored any more. */
+  readonly by: string | null;
 }
 
 export interface StoredEvent extends StoredText {
   readonly event: NostrEvent;
 }
 
-/** Looked at under one key. Of deletions the newest come first: those cover the most. */
-const EVENTS_MAX = 64;
-
-/** Null when nothing is in its way. Says nothing of its id, signature or times. */
-export function findObstacle(reader: EventReader, event: NostrEvent): Obstacle | null {
-  if (findEvent(reader, event.id) !== null) return { reason: DUPLICATE.reason, by: event.id };
-  const keys = eventKeys(event);
-  if (event.kind !== KIND_DELETION) {
-    const deletions = [
-      ...eventsUnder(reader, keys.deletedId),
-      ...eventsUnder(reader, keys.deletedAddress).filter(
-        ({ event: one }) => one.created_at >= event.created_at,
-      ),
-    ];
-    const own = deletions.find(
-      ({ event: one }) => one.kind === KIND_DELETION && one.pubkey === event.pubkey,
-    );
-    if (own !== undefined) return { reason: DELETED.reason, by: own.event.id };
-  }
-  const versions = eventsUnder(reader, keys.address).filter(
-    ({ event: one }) => one.kind === event.kind && one.pubkey === event.pubkey,
-  );
-  const newer = versions.find(({ event: one }) => !isNewer(event, one));
-  return newer === undefined ? null : { reason: REPLACED.reason, by: newer.event.id };
-}
+/** An id's key is all but unique. */
+const ENTRIES_MAX = 64;
 
 export function findEvent(reader: EventReader, id: string): StoredEvent | null {
-  return eventsUnder(reader, idKey(id)).find(({ event }) => event.id === id) ?? null;
+  const entries = reader.entries(idKey(id), -UNTIL_MAX, -1, -1, ENTRIES_MAX);
+  const texts = reader.texts(entries.map(([, , seq]) => seq));
+  const found = texts.map((one) => ({ ...one, event: decodeText(one.text) }));
+  return found.find(({ event }) => event.id === id) ?? null;
 }
 
-/** The first in the order of the index; 0 is no key. */
-function eventsUnder(reader: EventReader, key: number): StoredEvent[] {
-  if (key === 0) return [];
-  const entries = reader.entries(key, -UNTIL_MAX, -1, -1, EVENTS_MAX);
-  const seqs = entries.map(([, , seq]) => seq);
-  const found = reader.texts(seqs).map((one) => ({ ...one, event: decodeText(one.text) }));
-  return found.sort((a, b) => seqs.indexOf(a.seq) - seqs.indexOf(b.seq));
+/**
+ * Null when nothing is in its way. Says nothing of its id, signature and times. To be called within
+ * a transaction.
+ */
+export function findObstacle(
+  db: Database,
+  event: NostrEvent,
+  isThisRelay: IsThisRelay,
+): Obstacle | null {
+  const candidate = candidateOf(event);
+  const known = new KnownKeys(db, new KeyFilter());
+  const tail = new Tail(db, known);
+  const stored = new UntouchedEvents(db, tail, known, new History(db, 0, () => 0));
+  stored.begin(tail.refresh());
+  const gone = new Gone(db, known);
+  gone.load(goneKeys(candidate));
+  const judge = new Judge(stored, gone, isThisRelay, [candidate]);
+  const verdict = judge.admit(candidate, 0);
+  if (verdict.reason === "") return null;
+  return { reason: verdict.reason, by: causeOf(verdict, event, stored, gone) };
 }
 
-/** NIP-01: the later one, and of the same second the one with the lowest id. */
-function isNewer(event: NostrEvent, current: NostrEvent): boolean {
-  if (event.created_at !== current.created_at) return event.created_at > current.created_at;
-  return event.id < current.id;
+/** What a judge would remove stays. */
+class UntouchedEvents extends StoredEvents {
+  override remove(): null {
+    return null;
+  }
+}
+
+function causeOf(
+  verdict: Verdict,
+  event: NostrEvent,
+  stored: StoredEvents,
+  gone: Gone,
+): string | null {
+  const { id, pubkey, created_at } = event;
+  const keys = eventKeys(event);
+  const owners = ownersOf(event);
+  switch (verdict) {
+    case DUPLICATE:
+      return id;
+    case VANISHED: {
+      const rows = keys.vanished.map((key, i) => gone.find(key, owners[i] as string));
+      return rows.find((row) => row !== null && row.createdAt >= created_at)?.id ?? null;
+    }
+    case DELETED: {
+      const byId = keys.deletedIds.map((key, i) => deletionOf(stored, gone, key, owners[i]));
+      return (
+        byId.find((found) => found !== null) ??
+        deletionOf(stored, gone, keys.deletedAddress, pubkey)
+      );
+    }
+    case SUPERSEDED:
+      return gone.find(keys.address, pubkey)?.id ?? null;
+    case REPLACED:
+      return headsUnder(stored, keys.address).find((head) => head.pubkey === pubkey)?.id ?? null;
+    default:
+      return null;
+  }
+}
+
+/** Of an address, the newest, which covers the event if any does. */
+function deletionOf(
+  stored: StoredEvents,
+  gone: Gone,
+  key: number,
+  owner: string | undefined,
+): string | null {
+  if (owner === undefined) throw new Error("assert: a key of no owner");
+  const isOwners = (head: EventHead) => head.kind === KIND_DELETION && head.pubkey === owner;
+  return gone.find(key, owner)?.id ?? headsUnder(stored, key).find(isOwners)?.id ?? null;
+}
+
+function headsUnder(stored: StoredEvents, key: number): EventHead[] {
+  const hits = stored.find([key]).get(key) ?? [];
+  return hits.flatMap(({ seq }) => stored.headOf(seq) ?? []);
 }
