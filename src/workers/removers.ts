@@ -1,7 +1,7 @@
 // Events that may remove others (deletions, requests to vanish, replaceables), on their way from an
-// ingester to the writer. While one is, what its connection sends next must not be called a duplicate of something
-// that is about to go: each message sees what came before it. Counted by the writer for each
-// ingester, in memory that they share; an ingester compares with what it has sent.
+// ingester to the writer. While one is, what its connection sends next must not be called a
+// duplicate of something that is about to go: each message sees what came before it. Counted by the
+// writer for each ingester, in memory that they share; an ingester compares with what it has sent.
 
 import { KIND_DELETION, KIND_VANISH } from "../protocol/kind.ts";
 import type { Candidate } from "../store/candidate.ts";
