@@ -22,13 +22,13 @@ function anyEvent(dice: Dice, known: readonly NostrEvent[]): NostrEvent {
 }
 
 test("is the writer's own reason, and has one cause, which was there before", () => {
-  forEachSeed(5, (dice) => {
+  forEachSeed(3, (dice) => {
     using store = new TestStore();
     const { isThisRelay } = store.options;
     using db = openForReading(store.options);
     const reader = new EventReader(db);
     const events: NostrEvent[] = [];
-    for (let i = 0; i < 80; i++) {
+    for (let i = 0; i < 60; i++) {
       const event = i > 0 && dice.chance(0.3) ? dice.pick(events) : anyEvent(dice, events);
       const obstacle = reader.inSnapshot(() => findObstacle(db, event, isThisRelay));
       const ids = events.map(({ id }) => id);
