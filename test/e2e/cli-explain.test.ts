@@ -96,6 +96,19 @@ test("several filters, in one argument or more; some that read nothing", async (
   expect(await explain(...apart)).toBe(expected);
 });
 
+test("many authors: the kinds first, then their own, if that finds too few", async () => {
+  const authors = Array.from({ length: 8 }, (_, i) => authorKey(i).pubkey);
+  const lines = (await explain(JSON.stringify({ authors, kinds: [1], limit: 2 }))).split("\n");
+  const bytes = bytesOf(notes);
+  expect(lines.slice(1, 6)).toEqual([
+    "way           kinds, 1 key, newest first; not needed: authors × kinds, 8 keys",
+    "limit         2 events",
+    "index         4 entries in 1 read, 4 of the tail",
+    `fetched       4 events, ${bytes} bytes: 4 match, 0 don't, 0 expired, 0 hidden`,
+    "answer        2 events, more",
+  ]);
+});
+
 test("private kinds: by nobody in particular, and by one who has signed in", async () => {
   const live = "live          kinds, 1 key, counts for 100";
   const sums = [
