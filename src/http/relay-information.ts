@@ -28,7 +28,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 62, isOn: () => true },
-  { nip: 67, isOn: () => true },
+  { nip: 67, isOn: (settings) => settings["relay.eose_hints"] },
   { nip: 70, isOn: () => true },
 ];
 

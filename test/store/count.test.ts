@@ -254,6 +254,45 @@ test("a count goes on while what it counts is moved from place to place", () => 
   });
 }, 20_000);
 
+test("an event that is removed in the middle of a move is taken away once, if at all", () => {
+  using store = new TestStore();
+  const writer = new EventWriter(store.db, { ...store.options, tailEvents: 30, tallyEntries: 1 });
+  const make = (i: number, tags: Tag[]): NostrEvent =>
+    makeEvent({
+      pubkey: author(i),
+      kind: 7,
+      tags: [...NOTES.map((id) => ["e", id]), ["t", "nostr"], ["a", ADDRESS], ...tags],
+    });
+  const rows = (i: number): Tag[] => Array.from({ length: 300 }, (_, n) => ["r", `${i} ${n}`]);
+  let stored = Array.from({ length: 20 }, (_, i) => make(i, []));
+  writer.write(stored.map(candidateOf));
+  writer.moveTail();
+  const moving = Array.from({ length: 40 }, (_, i) => make(i + 20, rows(i)));
+  writer.write(moving.map(candidateOf));
+  stored.push(...moving);
+  writer.write([candidateOf(makeEvent())]); // steps are as large as what was written last
+  const reader = store.openReader();
+  for (let step = 0; writer.maintain() || step < 8; step++) {
+    const [first, second] = [stored[0], stored.at(-1 - step)] as [NostrEvent, NostrEvent];
+    const { pubkey } = first;
+    writer.write([candidateOf(makeEvent({ kind: 5, pubkey, tags: [["e", first.id]] }))]);
+    const [[seq]] = store.db
+      .query("SELECT seq FROM event WHERE id = ?")
+      .values(Buffer.from(second.id, "hex")) as [[number]];
+    const { id } = second;
+    if (step % 2 === 0) writer.remove([seq]);
+    else {
+      const tags = [["e", id]];
+      writer.write([candidateOf(makeEvent({ kind: 5, pubkey: second.pubkey, tags }))]);
+    }
+    stored = stored.filter((event) => event !== first && event !== second);
+    for (const filter of [...CANONICAL.slice(0, 1), ...CANONICAL.slice(-1)]) {
+      expect(countOf(reader, [filter])).toEqual(naiveCount(stored, [filter]));
+    }
+    expect(checkIndex(store.db)).toEqual([]);
+  }
+});
+
 describe("what has thousands of events", () => {
   const filter: RawFilter = { "#e": [NOTES[0] as string], kinds: [7] };
   const reactions = Array.from({ length: 5000 }, (_, i) =>
