@@ -2,6 +2,8 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
+import type { PublicControl } from "../policy/control.ts";
+import { hasMembers, isManaged } from "../policy/rights.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
 
@@ -19,8 +21,11 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 9, isOn: () => true },
   { nip: 11, isOn: () => true },
   { nip: 40, isOn: () => true },
+  { nip: 43, isOn: hasMembers },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
+  { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
   { nip: 67, isOn: () => true },
+  { nip: 86, isOn: isManaged },
 ];
 
 /** Those of the operator's words that NIP-11 has a field for; `info.X` becomes `X`. */
@@ -55,14 +60,22 @@ export interface Limitation {
 }
 
 export interface RelayInformation extends Readonly<Partial<Record<TextField, string>>> {
+  /** The relay's own public key. */
+  readonly self?: string;
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
   readonly limitation: Limitation;
 }
 
+/** The settings with what admins have changed of the relay's texts (NIP-86) in their place. */
+export function overlay(settings: Settings, texts: PublicControl["texts"]): Settings {
+  const entries = Object.entries(texts).map(([name, text]) => [`info.${name}`, text] as const);
+  return { ...settings, ...(Object.fromEntries(entries) as Partial<Settings>) };
+}
+
 /** The document, ready for JSON.stringify. Text fields that the operator left empty are absent. */
-export function relayInformation(settings: Settings): RelayInformation {
+export function relayInformation(settings: Settings, self: string | null = null): RelayInformation {
   const texts: Partial<Record<TextField, string>> = {};
   for (const field of TEXT_FIELDS) {
     const text = settings[`info.${field}`];
@@ -70,6 +83,7 @@ export function relayInformation(settings: Settings): RelayInformation {
   }
   return {
     ...texts,
+    ...(self === null ? {} : { self }),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,
@@ -100,10 +114,9 @@ function limitationOf(settings: Settings): Limitation {
     // bound there is no number to give: 0 would read as "nothing older than now".
     ...(behindS > 0 ? { created_at_lower_limit: behindS } : {}),
     created_at_upper_limit: settings["events.created_at_ahead_s"],
-    // Anybody may read and write.
     min_pow_difficulty: 0,
-    auth_required: false,
+    auth_required: settings["access.read"] === "members",
     payment_required: false,
-    restricted_writes: false,
+    restricted_writes: settings["access.write"] === "members",
   };
 }

@@ -9,11 +9,13 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { addressOf, type NostrEvent } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
+import type { Companion } from "./companion.ts";
 import { Merger, type WriterOptions } from "./merge.ts";
 import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
 import { parsed, Pending } from "./pending.ts";
 import { KeyFilter } from "./key-filter.ts";
 import { KnownKeys } from "./known-keys.ts";
+import { type EventHead, isNewer, isTarget } from "./precedence.ts";
 import { FirstEntries, RowInserter } from "./rows.ts";
 import { Run } from "./run.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
@@ -45,8 +47,6 @@ interface Hit {
 
 type Hits = Map<number, Hit[]>;
 
-type EventHead = Pick<NostrEvent, "id" | "pubkey" | "created_at" | "kind">;
-
 interface Stored {
   readonly event: NostrEvent;
   readonly expires: number;
@@ -54,6 +54,7 @@ interface Stored {
 
 export class EventWriter {
   private readonly db: Database;
+  private readonly companion: Companion | null;
   private readonly events: RowInserter;
   private readonly lookup: FirstEntries;
   private readonly tail: Tail;
@@ -77,8 +78,14 @@ export class EventWriter {
   private head: Head = { seq: 0, part: 0, merged: 0, merging: 0 };
 
   /** `filter`: shared with who wants to know what is stored. */
-  constructor(db: Database, options: WriterOptions, filter = new KeyFilter()) {
+  constructor(
+    db: Database,
+    options: WriterOptions,
+    filter = new KeyFilter(),
+    companion: Companion | null = null,
+  ) {
     this.db = db;
+    this.companion = companion;
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.lookup = new FirstEntries(db, HITS_MAX, 0);
     this.known = new KnownKeys(db, filter);
@@ -129,10 +136,11 @@ export class EventWriter {
   write(batch: readonly Candidate[]): WriteResult {
     return this.inTransaction(() => {
       const headBefore = this.head.seq;
+      this.companion?.begin();
       const pending = new Pending();
-      const hits = this.find(batch);
-      const verdicts = batch.map((candidate, i) => this.admit(candidate, i, hits, pending));
+      const verdicts = this.admitAll(batch, pending);
       const rows = this.insert(pending, verdicts);
+      this.companion?.published(verdicts.splice(batch.length));
       const headAfter = this.head.seq;
       return [{ verdicts, removedIds: this.removedIds, headBefore, headAfter }, rows];
     });
@@ -216,6 +224,25 @@ export class EventWriter {
       add(key, age, seq);
     });
     return hits;
+  }
+
+  /** The verdict of each, and then those of what the relay publishes because of them. */
+  private admitAll(batch: readonly Candidate[], pending: Pending): Verdict[] {
+    const { companion } = this;
+    const hits = this.find(batch);
+    const verdicts = batch.map((candidate, i) => {
+      const judged = companion?.judge(candidate) ?? null;
+      if (judged !== null) return judged;
+      const verdict = this.admit(candidate, i, hits, pending);
+      if (verdict.accepted && verdict !== DUPLICATE) companion?.accepted(candidate);
+      return verdict;
+    });
+    const own = companion?.takeOwn() ?? [];
+    const ownHits = this.find(own);
+    for (const candidate of own) {
+      verdicts.push(this.admit(candidate, verdicts.length, ownHits, pending));
+    }
+    return verdicts;
   }
 
   private admit(candidate: Candidate, index: number, hits: Hits, pending: Pending): Verdict {
@@ -363,20 +390,4 @@ export class EventWriter {
     this.head = { ...this.head, seq };
     return rows;
   }
-}
-
-/** NIP-01: the later one, and of the same second the one with the lowest id. */
-function isNewer(event: EventHead, current: EventHead): boolean {
-  if (event.created_at !== current.created_at) return event.created_at > current.created_at;
-  return event.id < current.id;
-}
-
-/**
- * NIP-09: own events only, never another deletion; by id, or by an address whose key has led here,
- * up to the request's time.
- */
-function isTarget(deletion: NostrEvent, event: EventHead, target: string): boolean {
-  if (deletion.pubkey !== event.pubkey || event.kind === KIND_DELETION) return false;
-  if (target === event.id) return true;
-  return event.created_at <= deletion.created_at && target.startsWith(`${event.kind}:`);
 }

@@ -9,15 +9,19 @@ import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { encodeEvent } from "../protocol/event.ts";
 import { type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
-import { classifyKind } from "../protocol/kind.ts";
+import { classifyKind, isMembershipRequest } from "../protocol/kind.ts";
 import {
   encodeClosed,
+  encodeEventPrefix,
   encodeOk,
   type MessageLimits,
   parseClientMessage,
 } from "../protocol/message.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { Gate } from "../policy/gate.ts";
 import type { Reason } from "../protocol/reason.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
@@ -49,6 +53,8 @@ import {
 } from "./mail.ts";
 import { sendEvent, trySendEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
+import { readManagement } from "./mail-management.ts";
+import { ManagementDoor } from "./management-door.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { HandledRemovers, mayRemove, SentRemovers } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -71,6 +77,7 @@ const IDLE_SLEEP_MS = 1000;
 /** Answers that go to the main thread together: a millisecond's work. */
 const UNHEARD_MAX = 16;
 const LOOKUP_CACHE_BYTES = 2 * 1024 * 1024;
+const NO_SESSION: ReadonlySet<string> = new Set();
 const TOO_LONG: Reason = "invalid: the filters are too long";
 
 export class Ingester implements Role {
@@ -85,6 +92,8 @@ export class Ingester implements Role {
   private readonly keyFilter: KeyFilter;
   private readonly db: Database;
   private readonly lookup: IdLookup;
+  private readonly gate: Gate;
+  private readonly management: ManagementDoor;
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly connections = new Map<number, Connection>();
   /** This ingester's share of `relay.total_filter_values_max`, and how much of it is in use. */
@@ -107,6 +116,8 @@ export class Ingester implements Role {
     this.keyFilter = new KeyFilter(station.keyFilter);
     this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES, mmapBytes: 0 });
     this.lookup = new IdLookup(this.db);
+    this.gate = new Gate(this.db, new ControlVersion(station.control));
+    this.management = new ManagementDoor(this.websocket, this.writer, this.admission);
     this.valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
   }
 
@@ -120,6 +131,9 @@ export class Ingester implements Role {
         break;
       case MAIL.subscriptionEnded:
         this.onSubscriptionEnded(readRef(ring));
+        break;
+      case MAIL.management:
+        this.management.onRequest(readManagement(ring));
         break;
       case MAIL.stop:
         this.isStopped = true;
@@ -195,12 +209,14 @@ export class Ingester implements Role {
 
   /** Sends a good event on its way, which answers it; returns the reason against any other. */
   private takeEvent(connId: number, value: unknown, messageBytes: number): Reason | null {
+    const refusal = this.gate.refuseEvent(value, NO_SESSION);
+    if (refusal !== null) return refusal;
     const now = Math.floor(Date.now() / 1000);
     const admitted = this.admission.admit(value, admissionRules(), now);
     if (typeof admitted === "string") return admitted;
     const { id, kind } = admitted.event;
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
-    if (classifyKind(kind) !== "ephemeral") {
+    if (classifyKind(kind) !== "ephemeral" || isMembershipRequest(kind)) {
       if (mayRemove(candidate)) this.removers.add(connId);
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
@@ -225,7 +241,9 @@ export class Ingester implements Role {
     for (const filter of filters) values += filterCost(filter);
     const reader = this.readerOf(connId);
     const body = encodeQuery(reader, id, filters);
-    const reason = body === null ? TOO_LONG : this.checkRoom(connection, old, values);
+    const reason =
+      this.gate.refuseQuery(NO_SESSION) ??
+      (body === null ? TOO_LONG : this.checkRoom(connection, old, values));
     if (body === null || reason !== null) {
       this.closeSubscription(connId, id);
       this.reply(connId, encodeClosed(id, reason ?? TOO_LONG));
@@ -236,8 +254,17 @@ export class Ingester implements Role {
     connection.subscriptions.set(id, { slot, gen: ref.gen, values });
     this.addValues(connection, values - (old?.values ?? 0));
     sendGate(this.websocket, ref);
+    this.sendInvite(ref, id, filters);
     const isReplacement = old !== undefined;
     this.query(reader, { ...ref, isCount: false, isReplacement, messageBytes: 0 }, body);
+  }
+
+  /** Before the query is sent, so that it comes before EOSE. */
+  private sendInvite(ref: SubscriptionRef, id: string, filters: readonly Filter[]): void {
+    const invite = this.gate.inviteFor(filters, NO_SESSION);
+    if (invite === null) return;
+    const frame = `${encodeEventPrefix(id)}${encodeEvent(invite).json}]`;
+    sendFrameQuietly(this.websocket, ref, FRAMES.live, frame, 0);
   }
 
   /** A COUNT is under way until the reader answers it, so that a client can't pile them up. */
@@ -249,9 +276,11 @@ export class Ingester implements Role {
   ): void {
     const reader = this.readerOf(connId);
     const isOn = setting("relay.count_max") > 0;
-    const body = isOn ? encodeQuery(reader, id, filters) : null;
+    const refusal = this.gate.refuseQuery(NO_SESSION);
+    const body = isOn && refusal === null ? encodeQuery(reader, id, filters) : null;
     if (body === null) {
-      const reason = isOn ? TOO_LONG : "unsupported: this relay does not count (NIP-45)";
+      const reason =
+        refusal ?? (isOn ? TOO_LONG : "unsupported: this relay does not count (NIP-45)");
       this.answer(connId, encodeClosed(id, reason), messageBytes);
       return;
     }

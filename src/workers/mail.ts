@@ -1,5 +1,5 @@
 // Every message between threads: its type number, and the layout of most; frames for clients are
-// in mail-frames.ts, events in mail-event.ts. All integers are little-endian; `gen` and `seq` are
+// in mail-frames.ts, events in mail-event.ts, management in mail-management.ts. All integers are little-endian; `gen` and `seq` are
 // f64 because they may pass 2^32; texts are UTF-8.
 //
 // slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen.
@@ -19,6 +19,7 @@ export const MAIL = {
   clientText: 1,
   clientGone: 2,
   subscriptionEnded: 3,
+  management: 6,
   // main → ingester → writer, reader → monitor: nothing more will come; each answers `stopped`
   stop: 4,
   stopped: 5,
@@ -27,8 +28,12 @@ export const MAIL = {
   gate: 11,
   done: 12,
   fanout: 13,
+  managementAnswer: 14,
+  control: 15,
   // ingester → writer, writer → monitor, ingester → monitor
   event: 20,
+  // ingester → writer
+  managementCall: 21,
   // ingester → reader
   query: 30,
   // ingester → reader → monitor

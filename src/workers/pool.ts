@@ -12,6 +12,7 @@ import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing, ringCapacityFor } from "../ring/ring.ts";
+import { ControlVersion } from "../policy/control.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { Changes } from "./changes.ts";
 import { RecentIds } from "./recent-ids.ts";
@@ -142,6 +143,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
   const recentIds = new RecentIds().shared;
   const changes = new Changes().shared;
   const keyFilter = new KeyFilter().shared;
+  const control = new ControlVersion().shared;
   const removers = new HandledRemovers(wired.bell.ingester.length).shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
@@ -156,6 +158,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
         changes,
         keyFilter,
         removers,
+        control,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,
         writer: wires.writer ?? null,

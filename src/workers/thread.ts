@@ -28,6 +28,7 @@ export interface Station {
   readonly changes: SharedArrayBuffer;
   readonly keyFilter: SharedArrayBuffer;
   readonly removers: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
   /** Upstream first. */
   readonly inbound: readonly RingEnd[];
   readonly websocket: RingEnd;

@@ -13,6 +13,8 @@ import { encodeOk } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { JointRules } from "../store/companion.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { TailIds } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
@@ -22,8 +24,11 @@ import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
+import { readManagementCall } from "./mail-management.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
+import { Purge } from "./purge.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { RelayControl } from "./relay-control.ts";
 import { HandledRemovers, mayRemove } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
@@ -49,6 +54,9 @@ export class Writer implements Role {
   private tailIds: TailIds | null;
   private readonly db: Database;
   private readonly store: EventWriter;
+  private readonly control: RelayControl;
+  private readonly rules: JointRules;
+  private readonly purge: Purge;
   private readonly reader: EventReader;
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
@@ -70,8 +78,13 @@ export class Writer implements Role {
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
-    this.store = new EventWriter(this.db, options, new KeyFilter(station.keyFilter));
     this.reader = new EventReader(this.db);
+    const version = new ControlVersion(station.control);
+    this.control = new RelayControl(this.db, this.reader, version, this.websocket);
+    this.rules = new JointRules(this.control.events, [this.control]);
+    const keyFilter = new KeyFilter(station.keyFilter);
+    this.store = new EventWriter(this.db, options, keyFilter, this.rules);
+    this.purge = new Purge(this.control.changes, this.reader, this.store);
     this.tailIds = new TailIds(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
@@ -83,6 +96,9 @@ export class Writer implements Role {
     switch (ring.type) {
       case MAIL.event:
         this.batch.push(readEvent(ring));
+        break;
+      case MAIL.managementCall:
+        this.control.add(readManagementCall(ring));
         break;
       case MAIL.stop:
         this.upstreamRunning -= 1;
@@ -98,9 +114,10 @@ export class Writer implements Role {
       this.write(this.batch.slice(done, done + sizeMax));
     }
     this.batch = [];
+    this.control.serve(this.writeNothing, () => this.removeBanned());
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || (count === 0 && this.learnIds());
+    const hasUpkeep = this.maintain() || this.removeBanned() || (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -128,7 +145,11 @@ export class Writer implements Role {
     sendStopped(this.websocket);
   }
 
-  private write(batch: readonly EventMail[]): void {
+  /** For what the relay itself has to do within a transaction. */
+  private readonly writeNothing = (): boolean => this.write([]);
+
+  /** False when nothing has been written, which has been answered. */
+  private write(batch: readonly EventMail[]): boolean {
     let result: WriteResult;
     try {
       result = this.store.write(batch);
@@ -141,8 +162,9 @@ export class Writer implements Role {
       this.noteRemovers(batch);
       for (const mail of batch) this.answerFailure(mail);
       this.websocket.ring();
-      return;
+      return false;
     }
+    this.control.committed(); // before anybody hears of it
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
     if (headBefore > this.lastSeq) this.recentIds.clear(); // others write, and may have deleted
@@ -164,7 +186,25 @@ export class Writer implements Role {
       if (seq === 0) continue;
       for (const feed of this.feeds) feed.offer(batch[i] as EventMail, seq);
     }
+    for (const { candidate, seq } of this.rules.takePublished()) {
+      for (const feed of this.feeds) feed.offer(candidate, seq);
+    }
     this.lastSeq = headAfter;
+    return true;
+  }
+
+  /** Some of what banned keys have published; true when there is more. */
+  private removeBanned(): boolean {
+    if (performance.now() < this.nextUpkeepAt) return false;
+    try {
+      const ids = this.purge.step(this.control.tablesVersion);
+      for (const id of ids ?? []) this.recentIds.remove(id);
+      return ids !== null;
+    } catch (error) {
+      log("error", "writer", `what is banned was not removed: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
   }
 
   /** Some of what was stored before this start; true when there is more. */
@@ -197,6 +237,7 @@ export class Writer implements Role {
       this.nextPollAt = now + FOREIGN_POLL_MS;
       this.pollForeign();
     }
+    this.control.publishSelf(now, this.writeNothing);
     if (now >= this.nextExpireAt) {
       const more = this.expire();
       this.nextExpireAt = more ? 0 : now + setting("store.expire_interval_s") * 1000;
@@ -208,6 +249,7 @@ export class Writer implements Role {
     if (version === this.dataVersion) return;
     this.dataVersion = version;
     this.recentIds.clear(); // it may have deleted, too
+    this.control.poll();
     this.lastSeq = Math.max(this.lastSeq, this.store.lastSeq());
   }
 

@@ -74,6 +74,7 @@ class TestMonitor {
       changes: new Changes().shared,
       keyFilter: new KeyFilter().shared,
       removers: new HandledRemovers(1).shared,
+      control: new ControlVersion().shared,
       inbound,
       websocket,
       writer: null,
