@@ -4,6 +4,8 @@
 import type { Settings } from "../config/options.ts";
 import type { PublicControl } from "../policy/control.ts";
 import { hasMembers, isManaged } from "../policy/rights.ts";
+import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
+import { kindSet } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
 
@@ -18,15 +20,26 @@ interface SupportedNip {
 /** In ascending order. What a client does by itself has no place here, only what the relay does. */
 const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 1, isOn: () => true },
+  { nip: 4, isOn: (settings) => isPrivate(settings, 4) },
   { nip: 9, isOn: () => true },
   { nip: 11, isOn: () => true },
+  { nip: 13, isOn: () => true },
+  { nip: 17, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 40, isOn: () => true },
+  { nip: 42, isOn: () => true },
   { nip: 43, isOn: hasMembers },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
+  { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
   { nip: 67, isOn: () => true },
+  { nip: 70, isOn: () => true },
   { nip: 86, isOn: isManaged },
 ];
+
+/** Whether events of that kind are for their authors and recipients only. */
+function isPrivate(settings: Settings, kind: number): boolean {
+  return kindSet(settings["auth.private_kinds"]).has(kind);
+}
 
 /** Those of the operator's words that NIP-11 has a field for; `info.X` becomes `X`. */
 const TEXT_FIELDS = [
@@ -39,9 +52,14 @@ const TEXT_FIELDS = [
   "terms_of_service",
   "posting_policy",
   "privacy_policy",
+  "payments_url",
 ] as const;
 
+/** Lists likewise. */
+const LIST_FIELDS = ["relay_countries", "language_tags", "tags"] as const;
+
 type TextField = (typeof TEXT_FIELDS)[number];
+type ListField = (typeof LIST_FIELDS)[number];
 
 export interface Limitation {
   readonly max_message_length: number;
@@ -59,9 +77,14 @@ export interface Limitation {
   readonly restricted_writes: boolean;
 }
 
-export interface RelayInformation extends Readonly<Partial<Record<TextField, string>>> {
+export interface RelayInformation
+  extends
+    Readonly<Partial<Record<TextField, string>>>,
+    Readonly<Partial<Record<ListField, readonly string[]>>> {
   /** The relay's own public key. */
   readonly self?: string;
+  /** As the operator has written it. */
+  readonly fees?: unknown;
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
@@ -74,16 +97,24 @@ export function overlay(settings: Settings, texts: PublicControl["texts"]): Sett
   return { ...settings, ...(Object.fromEntries(entries) as Partial<Settings>) };
 }
 
-/** The document, ready for JSON.stringify. Text fields that the operator left empty are absent. */
+/** The document, ready for JSON.stringify. Fields that the operator left empty are absent. */
 export function relayInformation(settings: Settings, self: string | null = null): RelayInformation {
   const texts: Partial<Record<TextField, string>> = {};
   for (const field of TEXT_FIELDS) {
     const text = settings[`info.${field}`];
     if (text !== "") texts[field] = text;
   }
+  const lists: Partial<Record<ListField, readonly string[]>> = {};
+  for (const field of LIST_FIELDS) {
+    const items = settings[`info.${field}`];
+    if (items.length > 0) lists[field] = items;
+  }
+  const fees = settings["info.fees"];
   return {
     ...texts,
     ...(self === null ? {} : { self }),
+    ...lists,
+    ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,
@@ -114,9 +145,18 @@ function limitationOf(settings: Settings): Limitation {
     // bound there is no number to give: 0 would read as "nothing older than now".
     ...(behindS > 0 ? { created_at_lower_limit: behindS } : {}),
     created_at_upper_limit: settings["events.created_at_ahead_s"],
-    min_pow_difficulty: 0,
-    auth_required: settings["access.read"] === "members",
-    payment_required: false,
-    restricted_writes: settings["access.write"] === "members",
+    // Of kinds that have no difficulty of their own (events.pow_kinds).
+    min_pow_difficulty: settings["events.pow_min"],
+    // "before a new connection may perform any other action"
+    auth_required:
+      (settings["auth.read"] || settings["access.read"] === "members") && settings["auth.write"],
+    payment_required: settings["info.payment_required"],
+    // "some kind of condition to be fulfilled to accept events"
+    restricted_writes:
+      settings["auth.write"] ||
+      settings["access.write"] === "members" ||
+      settings["info.payment_required"] ||
+      settings["events.pow_min"] > 0 ||
+      settings["events.pow_kinds"].length > 0,
   };
 }

@@ -28,8 +28,9 @@ const PREFLIGHT_AGE_S = 86_400;
 export const NO_SNIFFING = { "X-Content-Type-Options": "nosniff" };
 
 /**
- * `self` is the relay's own public key. Never throws, whatever the request. The answer to HEAD is that to GET, body included: Bun.serve
- * sends its length and leaves the body out, whereas a response without one would claim length 0.
+ * `self` is the relay's own public key. Never throws, whatever the request. The answer to HEAD is
+ * that to GET, body included: Bun.serve sends its length and leaves the body out, whereas a
+ * response without one would claim length 0.
  */
 export function respond(
   request: Request,

@@ -4,7 +4,6 @@
 
 import type { Settings } from "../config/options.ts";
 import type { Control, PublicControl } from "../policy/control.ts";
-import { normalizeRelayUrl } from "../protocol/relay-url.ts";
 import type { Utterance } from "../store/relay-events.ts";
 import { overlay, type RelayInformation, relayInformation } from "./relay-information.ts";
 
@@ -25,11 +24,10 @@ export function describeSelf(
   texts: PublicControl["texts"],
   self: string,
   control: Pick<Control, "allowedKinds" | "disallowedKinds">,
-  urls: readonly string[],
 ): Utterance[] {
   const information = relayInformation(overlay(settings, texts), self);
   const frequency = String(settings["monitor.publish_interval_s"]);
-  const addresses = urls.map(normalizeRelayUrl).filter((url) => url !== null);
+  const addresses = settings["relay.urls"].map(normalizeUrl);
   const shared = [...nipTags(information), ...requirementTags(information), ...kindTags(control)];
   const content = JSON.stringify(information);
   return [
@@ -49,6 +47,11 @@ export function describeSelf(
       content,
     })),
   ];
+}
+
+/** RFC 3986, 6; as a WebSocket address. */
+function normalizeUrl(text: string): string {
+  return (URL.parse(text)?.href ?? text).replace(/^http/, "ws");
 }
 
 function profileOf({ name, description, icon }: RelayInformation): Record<string, string> {

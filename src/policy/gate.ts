@@ -1,6 +1,6 @@
-// What the ingester asks before it looks any closer: may this client publish that, may it read, does
-// it get an invite? By the control state in force at that moment. One per ingester. When nothing is
-// banned and access is for anyone, an event costs a few comparisons.
+// What the ingester asks before it looks any closer: may this client publish that, may it read,
+// does it get an invite? By the control state in force at that moment. One per ingester. When
+// nothing is banned and access is for anyone, an event costs a few comparisons.
 
 import type { Database } from "bun:sqlite";
 import { current, setting } from "../config/current.ts";

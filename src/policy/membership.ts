@@ -1,6 +1,6 @@
 // Members of the relay, roles and invites (NIP-43): what changes them, and what the relay publishes
-// because of it. Within a write transaction, on the writing thread; the list of members is published
-// once for all of a transaction.
+// because of it. Within a write transaction, on the writing thread; the list of members is
+// published once for all of a transaction.
 
 import { setting } from "../config/current.ts";
 import { firstTagValue, type NostrEvent } from "../protocol/event.ts";
@@ -83,7 +83,8 @@ export class Membership {
     this.changes.putInvite({ ...invite, uses: invite.uses + 1 }, now);
     this.add(pubkey, `invited by ${invite.inviter}`);
     this.changes.log(now, pubkey, "join", [code], "true");
-    return { accepted: true, reason: `info: welcome to ${setting("info.name") || "this relay"}!` };
+    const [name = setting("info.name") || "this relay"] = setting("relay.urls");
+    return { accepted: true, reason: `info: welcome to ${name}!` };
   }
 
   /** Kind 28936. */

@@ -4,6 +4,7 @@
 import type { Filter } from "../protocol/filter.ts";
 import { FilterStream, type Found, type Match } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
+import type { Sight } from "./sight.ts";
 
 export interface ScanOptions {
   /** For a filter that has no limit of its own. */
@@ -22,18 +23,24 @@ export class Scan {
   /** Has fetched texts again and nothing was taken since: it keeps them, or it may never get on. */
   private refetched: FilterStream | null = null;
 
-  constructor(reader: EventReader, filters: readonly Filter[], options: ScanOptions) {
+  /** `sight`: what of it all may be seen; null for who may see everything. */
+  constructor(
+    reader: EventReader,
+    filters: readonly Filter[],
+    options: ScanOptions,
+    sight: Sight | null = null,
+  ) {
     this.headSeq = reader.head();
     this.hasZeroLimit = filters.some((filter) => filter.limit === 0);
-    this.streams = filters.map((filter) => {
-      const limit = Math.min(filter.limit ?? options.limitDefault, options.limitMax);
-      const { tiesMax, nowSeconds } = options;
-      return new FilterStream(reader, filter, {
-        limit,
-        tiesMax,
-        headSeq: this.headSeq,
-        nowSeconds,
-      });
+    const { tiesMax, nowSeconds } = options;
+    this.streams = filters.flatMap((asked) => {
+      const limit = Math.min(asked.limit ?? options.limitDefault, options.limitMax);
+      const filter = sight === null ? asked : sight.narrow(asked);
+      if (filter === null) return [];
+      const looking = sight?.mustLook(filter) ? sight : null;
+      const { headSeq } = this;
+      const more = { limit, tiesMax, headSeq, nowSeconds, sight: looking };
+      return [new FilterStream(reader, filter, more)];
     });
   }
 

@@ -19,8 +19,8 @@ export interface ManagementRequest extends HttpRequest {
 
 /** False when the ring is full. */
 export function trySendManagement(out: Outbox, request: ManagementRequest): boolean {
-  const { requestId, body, method, url, authorization } = request;
-  const json = Buffer.from(JSON.stringify([method, url, authorization]));
+  const { requestId, body, method, authorization } = request;
+  const json = Buffer.from(JSON.stringify([method, authorization]));
   const bytes = REQUEST_HEADER_BYTES + json.length + body.length;
   const at = out.tryReserve(bytes);
   if (at < 0) return false;
@@ -36,9 +36,9 @@ export function readManagement(ring: RingConsumer): ManagementRequest {
   const { view, bytes, offset } = ring;
   const bodyAt = offset + REQUEST_HEADER_BYTES + view.getUint32(offset + 4, true);
   const json = bytes.toString("utf8", offset + REQUEST_HEADER_BYTES, bodyAt);
-  const [method, url, authorization] = JSON.parse(json) as [string, string | null, string];
+  const [method, authorization] = JSON.parse(json) as [string, string];
   const body = Buffer.from(bytes.subarray(bodyAt, offset + ring.length)); // a copy
-  return { requestId: view.getUint32(offset, true), method, url, authorization, body };
+  return { requestId: view.getUint32(offset, true), method, authorization, body };
 }
 
 // managementCall: JSON
@@ -57,7 +57,8 @@ export function readManagementCall(ring: RingConsumer): ManagementCallMail {
   return readJson(ring) as ManagementCallMail;
 }
 
-// managementAnswer: u32 request id | u32 HTTP status | u32 1 for the last piece | a piece of the body
+// managementAnswer: u32 request id | u32 HTTP status | u32 1 for the last piece
+//                   | a piece of the body
 
 const ANSWER_HEADER_BYTES = 12;
 const ANSWER_PIECE_BYTES = 65536;

@@ -2,6 +2,7 @@
 // for, and whether they may. What passes goes to the writer, which answers it; all else is answered
 // here. All requests go to the first ingester.
 
+import { isThisRelay } from "../config/this-relay.ts";
 import type { Admission } from "../crypto/admission.ts";
 import { parseJson, verifyHttpAuth } from "../policy/http-auth.ts";
 import { isMethod, mayCall } from "../policy/management.ts";
@@ -32,7 +33,7 @@ export class ManagementDoor {
   onRequest(request: ManagementRequest): void {
     const { requestId } = request;
     const now = Math.floor(Date.now() / 1000);
-    const auth = verifyHttpAuth(request, publicUrls(), this.admission, now);
+    const auth = verifyHttpAuth(request, isThisRelay(), this.admission, now);
     if (typeof auth === "string") {
       this.refuse(requestId, UNAUTHORIZED, auth);
       return;
@@ -53,10 +54,6 @@ export class ManagementDoor {
   private refuse(requestId: number, status: number, error: string): void {
     sendManagementAnswer(this.websocket, requestId, status, { error });
   }
-}
-
-function publicUrls(): readonly string[] {
-  return [];
 }
 
 /** NIP-86: `{"method": …, "params": […]}`, or what is wrong with it. */

@@ -1,7 +1,7 @@
-// The writer's control desk: it keeps the control state (src/policy), refuses what that bans,
-// answers join and leave requests (NIP-43) and management calls (NIP-86), has the relay publish what
-// follows from them, and removes what banned keys have published, bit by bit. All of it within the
-// writer's transactions: what a batch causes is committed with it or not at all.
+// The writer's part of the control state (src/policy): it refuses what that bans, answers join and
+// leave requests (NIP-43) and management calls (NIP-86), and has the relay publish what follows
+// from them. All of it within the writer's transactions: what a batch causes is committed with it
+// or not at all.
 //
 // The version of the tables is read within each transaction, so that a ban by another process holds
 // from the next event on. After the commit all threads are told, and only then who asked for it.
@@ -202,7 +202,7 @@ export class RelayControl implements BatchRules {
     this.publishAt = now + intervalS * 1000;
     const { texts } = readPublicControl(this.db);
     const { pubkey } = this.events.key;
-    const events = describeSelf(current.settings, texts, pubkey, this.control, []);
+    const events = describeSelf(current.settings, texts, pubkey, this.control);
     const publish = (): true => {
       for (const event of events) this.events.publish(event);
       return true;

@@ -29,6 +29,8 @@ export interface Station {
   readonly keyFilter: SharedArrayBuffer;
   readonly removers: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
+  /** Of which connections' challenges are made (challenge.ts). */
+  readonly challengeSecret: string;
   /** Upstream first. */
   readonly inbound: readonly RingEnd[];
   readonly websocket: RingEnd;

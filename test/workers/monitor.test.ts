@@ -3,16 +3,19 @@
 // commit of its reader, exactly once. The oracle is a list searched from end to end.
 
 import { afterAll, describe, expect, test } from "bun:test";
+import { ControlVersion } from "../../src/policy/control.ts";
 import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { NOBODY } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/ring.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import { Changes } from "../../src/workers/changes.ts";
 import {
+  encodeFilters,
   encodeQuery,
   MAIL,
   sendClose,
@@ -75,6 +78,7 @@ class TestMonitor {
       keyFilter: new KeyFilter().shared,
       removers: new HandledRemovers(1).shared,
       control: new ControlVersion().shared,
+      challengeSecret: "",
       inbound,
       websocket,
       writer: null,
@@ -102,8 +106,9 @@ class TestMonitor {
   subscribe(ref: Ref, filters: readonly RawFilter[], headSeq: number): void {
     const parsed = filters.map((filter) => parseFilter(filter) as Filter);
     const takenAtMs = Number.MAX_SAFE_INTEGER; // no ephemeral event from before is wanted
-    const body = encodeQuery(this.fromReader, subscriptionId(ref), parsed) as Buffer;
-    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs }, body);
+    const id = subscriptionId(ref);
+    const body = encodeQuery(this.fromReader, id, encodeFilters(parsed), NOBODY) as Buffer;
+    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs, isWidening: false }, body);
   }
 
   /** Handles all that was sent, and takes what that leads to. */
