@@ -15,6 +15,8 @@ const INVITES_MAX = 100_000;
 const INVITE_KEPT_S = 30 * 86_400;
 /** Years of work. */
 const AUDIT_MAX = 1_000_000;
+/** Entries read at once. */
+const AUDIT_READ = 1000;
 /** What a log line keeps of the parameters. */
 const AUDIT_PARAMS_LENGTH_MAX = 4000;
 
@@ -37,6 +39,17 @@ export interface Invite {
   /** 0: revoked. */
   readonly usesMax: number;
   readonly uses: number;
+}
+
+export interface AuditEntry {
+  /** Unix seconds. */
+  readonly at: number;
+  /** A public key, or `operator`. */
+  readonly actor: string;
+  readonly method: string;
+  /** JSON, cut where it is very long. */
+  readonly params: string;
+  readonly result: string;
 }
 
 export interface Purgeable {
@@ -262,6 +275,25 @@ export class ControlChanges {
       .query("INSERT INTO audit (at, actor, method, params, result) VALUES (?, ?, ?, ?, ?)")
       .run(now, actor, method, text, result);
     this.db.query("DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?").run(AUDIT_MAX);
+  }
+
+  /** From `since` on, in unix seconds; in the order of the changes. */
+  *audit(since: number): Generator<AuditEntry> {
+    const sql = `SELECT n, at, actor, method, params, result FROM audit
+      WHERE n > ? AND at >= ? ORDER BY n LIMIT ?`;
+    for (let after = 0; ;) {
+      const rows = this.rows<[number, number, string, string, string, string]>(
+        sql,
+        after,
+        since,
+        AUDIT_READ,
+      );
+      for (const [, at, actor, method, params, result] of rows) {
+        yield { at, actor, method, params, result };
+      }
+      if (rows.length < AUDIT_READ) return;
+      after = rows.at(-1)?.[0] ?? after;
+    }
   }
 
   /** True when any row has been changed. */
