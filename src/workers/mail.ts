@@ -35,7 +35,8 @@ export const MAIL = {
   // ingester → writer, writer → monitor, ingester → monitor
   event: 20,
   // ingester → writer
-  managementCall: 21,
+  refused: 21,
+  managementCall: 22,
   // ingester → reader
   query: 30,
   // ingester → reader → monitor

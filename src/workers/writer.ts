@@ -20,14 +20,15 @@ import { TailIds } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
+import { BannedEvents } from "./banned-events.ts";
 import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { readManagementCall } from "./mail-management.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
-import { Purge } from "./purge.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { readRefusal, Refusals } from "./refusals.ts";
 import { RelayControl } from "./relay-control.ts";
 import { HandledRemovers, mayRemove } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -38,6 +39,8 @@ const FOREIGN_POLL_MS = 50;
 const UPKEEP_RETRY_MS = 5000;
 /** Some milliseconds' work. */
 const TAIL_IDS_BATCH = 2000;
+/** Banned events looked for before who has banned one gets the answer. */
+const BANNED_AT_ONCE = 8;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
 
@@ -56,11 +59,12 @@ export class Writer implements Role {
   private readonly store: EventWriter;
   private readonly control: RelayControl;
   private readonly rules: JointRules;
-  private readonly purge: Purge;
+  private readonly bannedEvents: BannedEvents;
   private readonly reader: EventReader;
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
   private batch: EventMail[] = [];
+  private readonly refusals: Refusals;
   /** The last commit known of, by whomever. */
   private lastSeq: number;
   private dataVersion: number;
@@ -84,7 +88,8 @@ export class Writer implements Role {
     this.rules = new JointRules(this.control.events, [this.control]);
     const keyFilter = new KeyFilter(station.keyFilter);
     this.store = new EventWriter(this.db, options, keyFilter, this.rules);
-    this.purge = new Purge(this.control.changes, this.reader, this.store);
+    this.refusals = new Refusals(this.store);
+    this.bannedEvents = new BannedEvents(this.control.changes, this.reader, this.store);
     this.tailIds = new TailIds(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
@@ -100,6 +105,9 @@ export class Writer implements Role {
       case MAIL.managementCall:
         this.control.add(readManagementCall(ring));
         break;
+      case MAIL.refused:
+        this.refusals.add(readRefusal(ring));
+        break;
       case MAIL.stop:
         this.upstreamRunning -= 1;
         break;
@@ -114,7 +122,7 @@ export class Writer implements Role {
       this.write(this.batch.slice(done, done + sizeMax));
     }
     this.batch = [];
-    this.control.serve(this.writeNothing, () => this.removeBanned());
+    this.control.serve(this.writeNothing, () => this.eraseBanned());
     this.cron();
     const isUnfinished = this.catchUp();
     const hasUpkeep = this.maintain() || this.removeBanned() || (count === 0 && this.learnIds());
@@ -126,12 +134,18 @@ export class Writer implements Role {
   private maintain(): boolean {
     if (performance.now() < this.nextUpkeepAt) return false;
     try {
-      return this.store.maintain();
+      const isMore = this.store.maintain();
+      this.forgetErased();
+      return isMore;
     } catch (error) {
       log("error", "writer", `the index was not kept up: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
+  }
+
+  private forgetErased(): void {
+    for (const id of this.store.takeErasedIds()) this.recentIds.remove(id);
   }
 
   stop(): void {
@@ -167,6 +181,7 @@ export class Writer implements Role {
     this.control.committed(); // before anybody hears of it
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
+    this.forgetErased();
     if (headBefore > this.lastSeq) this.recentIds.clear(); // others write, and may have deleted
     for (let i = 0; i < batch.length; i++) {
       const mail = batch[i] as EventMail;
@@ -176,6 +191,7 @@ export class Writer implements Role {
       const frame = verdict.accepted
         ? encodeOk(mail.id, true, verdict.reason)
         : encodeOk(mail.id, false, verdict.reason);
+      if (!verdict.accepted) this.refusals.add({ id: mail.id, detail: verdict.reason });
       this.answer(mail, frame);
     }
     this.noteRemovers(batch);
@@ -193,15 +209,26 @@ export class Writer implements Role {
     return true;
   }
 
-  /** Some of what banned keys have published; true when there is more. */
+  /** What a management call may have banned: most of it is gone before the answer. */
+  private eraseBanned(): void {
+    for (let i = 0; i < BANNED_AT_ONCE && this.removeBanned(); i++);
+    try {
+      this.store.eraseNow();
+    } catch (error) {
+      log("error", "writer", `what is banned was not erased: ${describeError(error)}`);
+    }
+    this.forgetErased();
+  }
+
+  /** A banned event; true when there may be more. */
   private removeBanned(): boolean {
     if (performance.now() < this.nextUpkeepAt) return false;
     try {
-      const ids = this.purge.step(this.control.tablesVersion);
+      const ids = this.bannedEvents.removeNext(this.control.tablesVersion);
       for (const id of ids ?? []) this.recentIds.remove(id);
       return ids !== null;
     } catch (error) {
-      log("error", "writer", `what is banned was not removed: ${describeError(error)}`);
+      log("error", "writer", `a banned event was not removed: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
@@ -238,6 +265,7 @@ export class Writer implements Role {
       this.pollForeign();
     }
     this.control.publishSelf(now, this.writeNothing);
+    this.refusals.flushIfDue(now);
     if (now >= this.nextExpireAt) {
       const more = this.expire();
       this.nextExpireAt = more ? 0 : now + setting("store.expire_interval_s") * 1000;

@@ -1,5 +1,5 @@
-// The relay's own key: made once, kept for its owner alone, refused when it is not what it should be;
-// what it signs is what every client accepts.
+// The relay's own key: made once, kept for its owner alone, refused when it is not what it should
+// be; what it signs is what every client accepts.
 
 import { describe, expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { TempDir } from "../support/temp-dir.ts";
 const SECRET = "67dea2ed018072d675f5415ecfaed7d2597555e202d85b3d65ea4e58d2d92ffa";
 const PUBKEY = "7e7e9c42a91bfef19fa929e5fda1b72e0ebc1a4c1141673e2794234d86addf4e";
 
-test("a key is made at the first opening, in a folder that may be missing, and found at the next", () => {
+test("a key is made at the first opening, with its folder, and found at the next", () => {
   using dir = new TempDir();
   const path = join(dir.path, "new", "relay.key");
   const { pubkey } = openRelayKey(path);

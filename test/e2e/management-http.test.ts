@@ -77,7 +77,7 @@ test("without authorization, or with a wrong one, it is asked for", async () => 
   });
 });
 
-test("the address of a Host header does not count: an event for there could have been stolen", async () => {
+test("a Host header does not count: an event for there could have been stolen", async () => {
   const body = BODY;
   const authorization = authorizationOf(httpAuthEvent(ADMIN, "http://stolen.example", body));
   expect((await admin.send(body, { authorization, host: "stolen.example" })).status).toBe(401);

@@ -158,7 +158,7 @@ describe("keys", () => {
   const author = 1;
   const { pubkey } = authorKey(author);
 
-  test("that are banned publish nothing from the answer on, and what they have published goes", async () => {
+  test("that are banned publish nothing more, and what they have published goes", async () => {
     const topic = new Topic("banned key");
     const notes = Array.from({ length: 450 }, (_, i) =>
       topic.make({ author, created_at: 1000 + i }),

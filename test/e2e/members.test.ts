@@ -1,5 +1,5 @@
-// Members (NIP-43): who may write and read, how one joins and leaves, what the relay publishes about
-// it, and the commands for all that, beside the running relay.
+// Members (NIP-43): who may write and read, how one joins and leaves, what the relay publishes
+// about it, and the commands for all that, beside the running relay.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { nip19, verifyEvent } from "nostr-tools";
@@ -160,7 +160,7 @@ describe("strangers", () => {
 });
 
 describe("members", () => {
-  test("join by the code that an admin gets for asking, are announced, write and read", async () => {
+  test("join by the code that an admin got, are announced, write and read", async () => {
     const code = (await askForInvite(watcher)) as string;
     expect(await askForInvite(watcher)).not.toBe(code);
     const client = await signedIn(1);
@@ -227,7 +227,7 @@ describe("members", () => {
     expect(await client.publish(note)).toEqual(refused(note, `${why} write`));
   });
 
-  test("that are banned are none, nor do their invites count, until they are unbanned", async () => {
+  test("that are banned are none, nor do their invites count", async () => {
     const member = await signedIn(2);
     const code = (await askForInvite(member)) as string;
     await admin.result("banpubkey", pubkeyOf(2), "spam");

@@ -1,5 +1,5 @@
-// NIP-98, with the payload that NIP-86 demands: what is accepted, and every single thing that may be
-// wrong.
+// NIP-98, with the payload that NIP-86 demands: what is accepted, and every single thing that may
+// be wrong.
 
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
@@ -36,7 +36,7 @@ function verify(authorization: string, changes: { method?: string; body?: Buffer
 
 describe("accepted is", () => {
   const good = makeAuth();
-  const longer = makeAuth({ content: "?>~" }); // has both of the characters that alphabets differ by
+  const longer = makeAuth({ content: "?>~" }); // of which base64 has + and /
   const rows: [string, string, NostrEvent][] = [
     ["an event of this moment", `Nostr ${base64(good)}`, good],
     ["another case of the scheme", `nOSTR ${base64(good)}`, good],

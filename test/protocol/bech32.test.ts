@@ -1,5 +1,5 @@
-// npub and nsec: the examples of NIP-19, what nostr-tools makes of the same keys, and everything that
-// is none.
+// npub and nsec: the examples of NIP-19, what nostr-tools makes of the same keys, and everything
+// that is none.
 
 import { describe, expect, test } from "bun:test";
 import { nip19 } from "nostr-tools";

@@ -1,5 +1,5 @@
-// What the relay publishes itself with a batch: in the same transaction as what caused it, after it,
-// and always newer than what it replaces.
+// What the relay publishes itself with a batch: in the same transaction as what caused it, after
+// it, and always newer than what it replaces.
 
 import { describe, expect, test } from "bun:test";
 import { RelayKey } from "../../src/crypto/relay-key.ts";

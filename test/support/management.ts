@@ -1,5 +1,5 @@
-// The management API as its clients use it (NIP-86, NIP-98), with everything in reach that a test may
-// want to get wrong.
+// The management API as its clients use it (NIP-86, NIP-98), with everything in reach that a test
+// may want to get wrong.
 
 import { createHash } from "node:crypto";
 import type { NostrEvent } from "../../src/protocol/event.ts";
