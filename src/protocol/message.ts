@@ -166,8 +166,17 @@ export function encodeEose(subscriptionId: string, hint: EoseHint): string {
 }
 
 /** NIP-45. `isApproximate`: counting stopped at the limit, so there are at least that many. */
-export function encodeCount(queryId: string, count: number, isApproximate: boolean): string {
-  const result = isApproximate ? { count, approximate: true } : { count };
+export function encodeCount(
+  queryId: string,
+  count: number,
+  isApproximate: boolean,
+  hll: string | null = null,
+): string {
+  const result = {
+    count,
+    ...(isApproximate ? { approximate: true } : null),
+    ...(hll === null ? null : { hll }),
+  };
   return JSON.stringify(["COUNT", queryId, result]);
 }
 

@@ -15,6 +15,7 @@ import { KnownKeys } from "./known-keys.ts";
 import type { EventReader, StoredText } from "./read.ts";
 import { type EventHead, StoredEvents } from "./stored.ts";
 import { Tail } from "./tail.ts";
+import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { eventKeys, idKey, ownersOf } from "./term.ts";
 import { DELETED, DUPLICATE, REPLACED, SUPERSEDED, VANISHED, type Verdict } from "./verdict.ts";
 
@@ -50,8 +51,9 @@ export function findObstacle(
   const candidate = candidateOf(event);
   const known = new KnownKeys(db, new KeyFilter());
   const tail = new Tail(db, known);
-  const stored = new UntouchedEvents(db, tail, known, new History(db, 0, () => 0));
-  stored.begin(tail.refresh());
+  const tallies = new Tallies(db, TALLY_ENTRIES);
+  const stored = new UntouchedEvents(db, tail, tallies, known, new History(db, 0, () => 0));
+  stored.begin(tail.refresh(), true);
   const gone = new Gone(db, known);
   gone.load(goneKeys(candidate));
   const judge = new Judge(stored, gone, isThisRelay, [candidate]);

@@ -2,7 +2,7 @@
 // lowest id, no event twice (NIP-01). Resumable: `next` may be called again at any later time.
 
 import type { Filter } from "../protocol/filter.ts";
-import { FilterStream, type Found, type Match } from "./filter-stream.ts";
+import { FilterStream, type Found, type Match, type Unseen } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
 import type { Sight } from "./sight.ts";
 
@@ -13,6 +13,8 @@ export interface ScanOptions {
   readonly limitMax: number;
   readonly tiesMax: number;
   readonly nowSeconds: () => number;
+  /** For counts (count.ts): what isn't even looked at. */
+  readonly unseen?: Unseen | null;
 }
 
 export class Scan {
@@ -32,14 +34,14 @@ export class Scan {
   ) {
     this.headSeq = reader.head();
     this.hasZeroLimit = filters.some((filter) => filter.limit === 0);
-    const { tiesMax, nowSeconds } = options;
+    const { tiesMax, nowSeconds, unseen = null } = options;
     this.streams = filters.flatMap((asked) => {
       const limit = Math.min(asked.limit ?? options.limitDefault, options.limitMax);
       const filter = sight === null ? asked : sight.narrow(asked);
       if (filter === null) return [];
       const looking = sight?.mustLook(filter) ? sight : null;
       const { headSeq } = this;
-      const more = { limit, tiesMax, headSeq, nowSeconds, sight: looking };
+      const more = { limit, tiesMax, headSeq, nowSeconds, sight: looking, unseen };
       return [new FilterStream(reader, filter, more)];
     });
   }

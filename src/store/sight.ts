@@ -5,6 +5,8 @@ import type { Filter } from "../protocol/filter.ts";
 import { NOBODY, type Viewer, type Visibility } from "../protocol/visibility.ts";
 import { decodeText, textKind } from "./candidate.ts";
 
+const NO_KINDS: ReadonlySet<number> = new Set();
+
 export class Sight {
   readonly viewer: Viewer;
   private readonly visibility: Visibility;
@@ -39,6 +41,11 @@ export class Sight {
   /** Kinds of which nothing can be seen. */
   get blindKinds(): ReadonlySet<number> | null {
     return this.viewer.size === 0 ? this.visibility.hiddenKinds : null;
+  }
+
+  /** Kinds of which some can be seen and some can't. */
+  get mixedKinds(): ReadonlySet<number> {
+    return this.viewer.size === 0 ? NO_KINDS : this.visibility.rules.privateKinds;
   }
 
   sees(text: Buffer): boolean {

@@ -22,6 +22,7 @@ import { RowInserter } from "./rows.ts";
 import { Run } from "./run.ts";
 import { StoredEvents } from "./stored.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
+import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { EXPIRING_KEY, type TermRow, termRows } from "./term.ts";
 import { DUPLICATE, type Verdict, type WriteResult } from "./verdict.ts";
 
@@ -32,6 +33,13 @@ export interface WriterOptions extends MergerOptions {
   readonly historyEntriesMax: number;
   /** Whom requests to vanish are meant for. */
   readonly isThisRelay: IsThisRelay;
+}
+
+interface Part {
+  /** It leaves the tail when all events up to this one have. */
+  readonly seq: number;
+  readonly run: Run;
+  readonly removed: readonly number[];
 }
 
 /** Some thousands of index entries. */
@@ -75,9 +83,10 @@ export class EventWriter {
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.known = new KnownKeys(db, filter);
     this.tail = new Tail(db, this.known);
-    this.merger = new Merger(db, this.tail, options);
+    const tallies = new Tallies(db, options.tallyEntries ?? TALLY_ENTRIES);
+    this.merger = new Merger(db, this.tail, tallies, options);
     this.history = new History(db, options.historyEntriesMax, nowSeconds);
-    this.stored = new StoredEvents(db, this.tail, this.known, this.history);
+    this.stored = new StoredEvents(db, this.tail, tallies, this.known, this.history);
     this.gone = new Gone(db, this.known);
     this.eraser = new Eraser(db, this.stored);
     this.selectHead = db.prepare("SELECT seq FROM head");
@@ -135,7 +144,7 @@ export class EventWriter {
       this.companion?.published(verdicts.splice(batch.length));
       const headAfter = this.head.seq;
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
-    });
+    }, true);
     // Most authors are gone before they hear of it, and of who wrote much, the newest events.
     for (let i = 0; hasVanished && i < ERASE_STEPS_AT_ONCE; i++) hasVanished = this.erase();
     return result;
@@ -232,25 +241,26 @@ export class EventWriter {
   }
 
   /** `body` returns its result, and the rows that the index gets. */
-  private inTransaction<T>(body: () => readonly [T, TermRow[]]): T {
+  private inTransaction<T>(body: () => readonly [T, TermRow[]], isHasty = false): T {
     this.db.run("BEGIN IMMEDIATE");
     try {
       this.head = this.tail.refresh();
       if (this.head.turn !== this.turn) this.onOther();
-      this.stored.begin(this.head);
+      this.stored.begin(this.head, isHasty);
       const before = this.head;
       const [result, rows] = body();
-      const run = Run.of(rows);
-      const { removedFromTail } = this.stored;
-      const hasPart = rows.length > 0 || removedFromTail.length > 0;
-      const part = before.part + (hasPart ? 1 : 0);
-      if (hasPart)
-        this.insertPart.run(part, this.head.seq, run.encode(), encodeSeqs(removedFromTail));
-      const hasGone = this.gone.flush();
-      if (hasPart || hasGone) this.updateHead.run(this.head.seq, part);
+      const parts = this.partsOf(rows);
+      const part = before.part + parts.length;
+      for (const [i, { seq, run, removed }] of parts.entries()) {
+        this.insertPart.run(before.part + i + 1, seq, run.encode(), encodeSeqs(removed));
+      }
+      const hasChanged = this.gone.flush() || parts.length > 0;
+      if (hasChanged) this.updateHead.run(this.head.seq, part);
       this.db.run("COMMIT");
-      this.turn = before.turn + (hasPart || hasGone ? 1 : 0);
-      if (hasPart) this.tail.add(part, run, removedFromTail);
+      this.turn = before.turn + (hasChanged ? 1 : 0);
+      for (const [i, { run, removed }] of parts.entries()) {
+        this.tail.add(before.part + i + 1, run, removed);
+      }
       this.gone.publish();
       this.rowsWritten = rows.length;
       return result;
@@ -258,6 +268,17 @@ export class EventWriter {
       if (this.db.inTransaction) this.db.run("ROLLBACK"); // a full disk has rolled back by itself
       throw error;
     }
+  }
+
+  /** What a transaction adds to the tail. What is taken away leaves it with the events to come. */
+  private partsOf(rows: TermRow[]): Part[] {
+    const { removedFromTail: removed, takenRows } = this.stored;
+    const { seq } = this.head;
+    const parts: Part[] = [];
+    if (rows.length + removed.length > 0) parts.push({ seq, run: Run.of(rows), removed });
+    if (takenRows === null || takenRows.length === 0) return parts;
+    const run = Run.of(takenRows.map((row) => ({ ...row, seq: seq + 0.5 })));
+    return [...parts, { seq: seq + 1, run, removed: [] }];
   }
 
   /** Another process has written, or this one has just begun. */

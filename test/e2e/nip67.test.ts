@@ -201,7 +201,7 @@ describe("a client that pages by until", () => {
     const factory = new EventFactory(random);
     const topic = new Topic(`scan ${random.hex(8)}`);
     const events = random.list(60, () =>
-      factory.make({
+      factory.makeDistinct({
         kind: random.pick([1, 7]),
         tags: [topic.tag],
         created_at: 1000 + random.below(12),

@@ -304,6 +304,11 @@ describe("encoders", () => {
       expected: '["COUNT","q",{"count":7,"approximate":true}]',
     },
     {
+      desc: "COUNT with registers",
+      frame: encodeCount("q", 7, false, "00ff"),
+      expected: '["COUNT","q",{"count":7,"hll":"00ff"}]',
+    },
+    {
       desc: "what stands before an event",
       frame: `${encodeEventPrefix(tricky)}{}]`,
       expected: '["EVENT","\\"\\\\\\u0001\\n\u007f\u2028🦤",{}]',
