@@ -7,6 +7,8 @@ import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import { searchKinds } from "../store/search-kinds.ts";
+import { deleteSearch } from "../store/search-schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";
 import { WebsocketThread } from "../workers/websocket.ts";
@@ -40,6 +42,8 @@ async function run(args: readonly string[]): Promise<number> {
   else log("warn", "crypto", warning);
   const isShared = isPortShared();
   closeForWriting(openForWriting(storeOptions())); // if it can't be opened, a line says why
+  // Nobody would take out of it what is deleted from now on.
+  if (searchKinds(config.settings).size === 0) deleteSearch(setting("data_dir"));
   const pool = await startPool(config.settings);
   const websocket = new WebsocketThread(pool);
   if (isShared) log("warn", "relay", `${websocket.url} is in use already: this process shares it`);

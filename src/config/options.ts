@@ -133,6 +133,12 @@ export const OPTIONS = {
   "events.created_at_behind_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
     How far in the past the created_at of an event may lie. 0 means any.`,
 
+  "search.kinds": list({
+    default: "0 1 11 20 42 1063 1111 9802 30023 30402 30818 34550".split(" "),
+  })`
+    Kinds whose words can be searched (NIP-50). Others are not found by a search, and private ones
+    never. When the list changes, the index is made anew in the background. Empty means no search.`,
+
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a
     crash of the process, but a power failure may lose the last ones; off: a power failure may

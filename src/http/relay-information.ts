@@ -2,6 +2,7 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
+import { searchKinds } from "../store/search-kinds.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
 
@@ -20,6 +21,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 11, isOn: () => true },
   { nip: 40, isOn: () => true },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
+  { nip: 50, isOn: (settings) => searchKinds(settings).size > 0 },
   { nip: 67, isOn: () => true },
 ];
 

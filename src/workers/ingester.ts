@@ -5,7 +5,7 @@
 // and times before the id, the id before the signature. The only thing it asks of the database is
 // about ids that are likely there: a look-up costs a quarter of a signature.
 
-import { setting } from "../config/current.ts";
+import { current, setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
@@ -27,6 +27,7 @@ import { makeCandidate } from "../store/candidate.ts";
 import { IdLookup } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { searchKinds } from "../store/search-kinds.ts";
 import { idKey } from "../store/term.ts";
 import { Changes } from "./changes.ts";
 import {
@@ -85,6 +86,7 @@ export class Ingester implements Role {
   private readonly keyFilter: KeyFilter;
   private readonly db: Database;
   private readonly lookup: IdLookup;
+  private readonly searchKinds = searchKinds(current.settings);
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly connections = new Map<number, Connection>();
   /** This ingester's share of `relay.total_filter_values_max`, and how much of it is in use. */
@@ -147,7 +149,7 @@ export class Ingester implements Role {
   private onClientText(ring: RingConsumer): void {
     const { connId, text } = readClientText(ring);
     const messageBytes = Math.max(1, ring.length - 4);
-    const message = parseClientMessage(text, messageLimits());
+    const message = parseClientMessage(text, messageLimits(this.searchKinds));
     switch (message.type) {
       case "EVENT":
         this.onEvent(connId, message.id, message.event, messageBytes);
@@ -375,8 +377,9 @@ export class Ingester implements Role {
   }
 }
 
-function messageLimits(): MessageLimits {
+function messageLimits(searchKinds: ReadonlySet<number>): MessageLimits {
   return {
+    searchKinds,
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
   };

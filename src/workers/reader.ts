@@ -17,6 +17,7 @@ import { decodeText } from "../store/candidate.ts";
 import { EventReader } from "../store/read.ts";
 import { Scan } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { SearchReader } from "../store/search-reader.ts";
 import { Changes } from "./changes.ts";
 import {
   MAIL,
@@ -65,6 +66,7 @@ export class Reader implements Role {
   private readonly monitors: readonly Outbox[];
   private readonly db: Database;
   private readonly store: EventReader;
+  private readonly search = new SearchReader(setting("data_dir"));
   private readonly clients = new Map<number, Client>();
   private readonly queue = new QueryQueue<Query>();
   private upstreamRunning: number;
@@ -125,6 +127,7 @@ export class Reader implements Role {
       }
     }
     for (const monitor of this.monitors) sendStop(monitor);
+    this.search.close();
     this.db.close();
     sendStopped(this.websocket);
   }
@@ -194,7 +197,7 @@ export class Reader implements Role {
   private advance(query: Query, client: Client, deadline: number): boolean {
     const { mail } = query;
     const options = mail.isCount ? countOptions() : reqOptions();
-    const scan = query.scan ?? new Scan(this.store, mail.filters, options);
+    const scan = query.scan ?? new Scan(this.store, mail.filters, options, this.search);
     query.scan = scan;
     while (query.lateSeq === null) {
       const found = scan.next();
@@ -252,7 +255,8 @@ export class Reader implements Role {
     this.drop(query);
     if (mail.isCount) {
       const countMax = setting("relay.count_max");
-      const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
+      const isCut = count > countMax || query.scan?.isCut === true;
+      const frame = encodeCount(mail.id, Math.min(count, countMax), isCut);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
       const frame = encodeEose(mail.id, query.scan?.hint() ?? null);

@@ -85,7 +85,7 @@ describe("the relay information document", () => {
       description: "A nandu relay.",
       pubkey: PUBKEY,
       contact: "mailto:relay@example.com",
-      supported_nips: [1, 9, 11, 40, 45, 67],
+      supported_nips: [1, 9, 11, 40, 45, 50, 67],
       software: "https://github.com/nandu-relay/nandu",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       limitation: LIMITATION,

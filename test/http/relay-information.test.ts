@@ -12,7 +12,7 @@ test("the document of the default settings", () => {
   expect(wire({})).toStrictEqual({
     name: "nandu",
     description: "A nandu relay.",
-    supported_nips: [1, 9, 11, 40, 45, 67],
+    supported_nips: [1, 9, 11, 40, 45, 50, 67],
     software: "https://github.com/nandu-relay/nandu",
     version: VERSION,
     limitation: {
@@ -106,6 +106,8 @@ describe("a limitation follows its setting", () => {
 });
 
 test("COUNT is supported only while it is on", () => {
-  expect(wire({ "relay.count_max": 0 })).toMatchObject({ supported_nips: [1, 9, 11, 40, 67] });
-  expect(wire({ "relay.count_max": 1 })).toMatchObject({ supported_nips: [1, 9, 11, 40, 45, 67] });
+  expect(wire({ "relay.count_max": 0 })).toMatchObject({ supported_nips: [1, 9, 11, 40, 50, 67] });
+  expect(wire({ "relay.count_max": 1 })).toMatchObject({
+    supported_nips: [1, 9, 11, 40, 45, 50, 67],
+  });
 });
