@@ -5,9 +5,9 @@
 
 import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
-import { searchKinds } from "../store/search-kinds.ts";
 import { deleteSearch } from "../store/search-schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";

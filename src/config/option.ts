@@ -6,7 +6,8 @@
 export type Unit = "bytes" | "s" | "ms" | "pages" | "events";
 
 /** What the text of a string, or of each item of a list, has to look like. */
-export type Form = "any" | "filled" | "header" | "pubkey" | "network";
+export type Form =
+  "any" | "filled" | "header" | "pubkey" | "network" | "relay" | "kinds" | "kind-number" | "json";
 
 interface OptionFacts {
   readonly reloadable: boolean;

@@ -4,7 +4,7 @@
 // durations are plain integers in the unit stated. Options that aren't marked reloadable take
 // effect when the process starts.
 
-import { choice, integer, list, string } from "./option.ts";
+import { boolean, choice, integer, list, string } from "./option.ts";
 import type { OptionTable, ValueOf } from "./option.ts";
 
 const KIB = 1024;
@@ -30,6 +30,10 @@ export const OPTIONS = {
     as well.`,
   "relay.port": integer({ default: 7777, min: 0, max: 65_535 })`
     The TCP port to listen on. 0 takes any free one, which is printed.`,
+  "relay.urls": list({ default: [], form: "relay" })`
+    The addresses under which clients know the relay, such as wss://relay.example.com. A sign-in
+    (NIP-42) and a request to vanish (NIP-62) must name one of them. Without any, only addresses
+    count that mean this machine wherever they are used: localhost, and those of its interfaces.`,
   "relay.real_ip_header": string({ default: "", form: "header" })`
     The lower-case name of the header in which a reverse proxy passes the client's address, such
     as x-forwarded-for; empty means none. It is believed only when the peer is one of
@@ -91,6 +95,21 @@ export const OPTIONS = {
     How long after SIGUSR1, which stops new connections, the open ones may stay before they are
     closed.`,
 
+  "auth.read": boolean({ default: false })`
+    Whether clients must sign in (NIP-42) before they read anything.`,
+  "auth.write": boolean({ default: false })`
+    Whether clients must sign in (NIP-42) before they publish anything.`,
+  "auth.read_kinds": list({ default: [], form: "kinds" })`
+    Kinds, and ranges of kinds, that only clients who have signed in may read, with whatever key.`,
+  "auth.write_kinds": list({ default: [], form: "kinds" })`
+    Kinds, and ranges of kinds, that only clients who have signed in may publish, with whatever
+    key.`,
+  "auth.private_kinds": list({ default: ["4", "1059", "21059"], form: "kinds" })`
+    Kinds, and ranges of kinds, whose events only their author and the keys in their p tags may
+    read, once signed in (NIP-04, NIP-17, NIP-59).`,
+  "auth.keys_max": integer({ default: 16, min: 1, max: 1000 })`
+    The most keys that one connection may sign in with.`,
+
   "info.name": string({ default: "nandu" })`
     The name of the relay, as clients show it (NIP-11).`,
   "info.description": string({ default: "A nandu relay." })`
@@ -109,6 +128,20 @@ export const OPTIONS = {
     The address of the rules for what may be posted (NIP-11).`,
   "info.privacy_policy": string({ default: "" })`
     The address of the privacy policy (NIP-11).`,
+
+  "info.payments_url": string({ default: "" })`
+    The address where fees are paid (NIP-11).`,
+  "info.fees": string({ default: "", form: "json" })`
+    The fees, as NIP-11 has them, in JSON:
+    {"admission":[{"amount":1000000,"unit":"msats"}]}.`,
+  "info.payment_required": boolean({ default: false })`
+    What NIP-11 says of payments; asking for them is up to whoever admits members.`,
+  "info.relay_countries": list({ default: [] })`
+    The countries whose law the relay is under, as two-letter codes (NIP-11).`,
+  "info.language_tags": list({ default: [] })`
+    The main languages spoken on the relay, as IETF tags such as en or pt-BR (NIP-11).`,
+  "info.tags": list({ default: [] })`
+    What the relay is about, in single words such as sfw-only or bitcoin-only (NIP-11).`,
 
   "events.bytes_max": integer({ default: 256 * KIB, min: KIB, max: 16 * MIB, unit: "bytes" })`
     The largest event accepted, as JSON. At most relay.message_bytes_max.`,
@@ -133,11 +166,19 @@ export const OPTIONS = {
   "events.created_at_behind_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
     How far in the past the created_at of an event may lie. 0 means any.`,
 
+  "events.pow_min": integer({ default: 0, min: 0, max: 256 })`
+    The least proof of work of an event (NIP-13), in leading zero bits of its id; its nonce tag
+    must commit to as much. 0 asks for none.`,
+  "events.pow_kinds": list({ default: [], form: "kind-number" })`
+    The same for single kinds or ranges of kinds, such as 1:20 or 7:0, before events.pow_min.`,
+
   "search.kinds": list({
-    default: "0 1 11 20 42 1063 1111 9802 30023 30402 30818 34550".split(" "),
+    default: "0 1 11 20-22 42 1063 1111 9802 30023 30402 30818 34550".split(" "),
+    form: "kinds",
   })`
-    Kinds whose words can be searched (NIP-50). Others are not found by a search, and private ones
-    never. When the list changes, the index is made anew in the background. Empty means no search.`,
+    Kinds, and ranges of kinds, whose words can be searched (NIP-50); 256 at most. Others are not
+    found by a search, and private ones never. When the list changes, the index is made anew in the
+    background. Empty means no search.`,
 
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a

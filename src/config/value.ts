@@ -3,6 +3,8 @@
 // it; the caller knows the place and puts it in front.
 
 import { isIP } from "node:net";
+import { parseKindNumber, parseKindRange } from "../protocol/kind-set.ts";
+import { normalizeRelayUrl } from "../protocol/relay-url.ts";
 import type { Form, IntegerOption, Option, OptionValue } from "./option.ts";
 
 export type Parsed =
@@ -21,7 +23,30 @@ const FORMS: Readonly<Record<Form, (text: string) => string | null>> = {
     /^([0-9a-f]{64})?$/.test(text) ? null : `${quote(text)} is not 64 lower-case hex digits`,
   network: (text) =>
     isNetwork(text) ? null : `${quote(text)} is not an IP address or network (10.0.0.0/8)`,
+  relay: (text) =>
+    normalizeRelayUrl(text) === null
+      ? `${quote(text)} is not the address of a relay (wss://relay.example.com)`
+      : null,
+  kinds: (text) =>
+    parseKindRange(text) === null
+      ? `${quote(text)} is not a kind or a range of kinds (4, 9000-9020)`
+      : null,
+  "kind-number": (text) =>
+    parseKindNumber(text) === null
+      ? `${quote(text)} is not a kind or a range of kinds with a number (1:20, 9000-9020:16)`
+      : null,
+  json: (text) =>
+    text === "" || isJson(text) ? null : `${quote(text)} is not a JSON object or array`,
 };
+
+function isJson(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null;
+  } catch {
+    return false;
+  }
+}
 
 /** From the environment or a flag. Lists are separated by commas; empty text is an empty list. */
 export function parseText(option: Option, text: string): Parsed {

@@ -1,7 +1,7 @@
 // What an event must pass before it may be stored or broadcast, wherever it comes from: shape and
 // bounds, times, id, signature, cheapest first. No database, no clock; one per thread.
 
-import { setting } from "../config/current.ts";
+import { derived } from "../config/derived.ts";
 import {
   encodeEvent,
   encodeSignedVerbatim,
@@ -12,6 +12,8 @@ import {
 } from "../protocol/event.ts";
 import { decodeHexInto } from "../protocol/hex.ts";
 import { KIND_AUTH } from "../protocol/kind.ts";
+import { kindNumbers } from "../protocol/kind-set.ts";
+import { checkWork } from "../protocol/proof-of-work.ts";
 import type { Reason } from "../protocol/reason.ts";
 import { sha256Hex } from "./sha256.ts";
 import type { SignatureBackend } from "./signature.ts";
@@ -22,19 +24,25 @@ export interface AdmissionRules extends EventLimits {
   readonly createdAtAheadSeconds: number;
   /** 0: as old as it likes. */
   readonly createdAtBehindSeconds: number;
+  /** NIP-13, in bits: for single kinds, and for all others. */
+  readonly powKinds: ReadonlyMap<number, number>;
+  readonly powMin: number;
 }
 
 /** The rules of the options in force. */
-export function admissionRules(): AdmissionRules {
-  return {
-    bytesMax: setting("events.bytes_max"),
-    tagsMax: setting("events.tags_max"),
-    tagValueBytesMax: setting("events.tag_value_bytes_max"),
-    contentBytesMax: setting("events.content_bytes_max"),
-    createdAtAheadSeconds: setting("events.created_at_ahead_s"),
-    createdAtBehindSeconds: setting("events.created_at_behind_s"),
-  };
-}
+export const admissionRules: () => AdmissionRules = derived((settings) => ({
+  bytesMax: settings["events.bytes_max"],
+  tagsMax: settings["events.tags_max"],
+  tagValueBytesMax: settings["events.tag_value_bytes_max"],
+  contentBytesMax: settings["events.content_bytes_max"],
+  createdAtAheadSeconds: settings["events.created_at_ahead_s"],
+  createdAtBehindSeconds: settings["events.created_at_behind_s"],
+  powKinds: kindNumbers(settings["events.pow_kinds"]),
+  powMin: settings["events.pow_min"],
+}));
+
+/** Whatever else is asked of an event, before its id and signature are looked at. */
+export type EventCheck = (event: NostrEvent) => Reason | null;
 
 export interface Admitted {
   readonly event: NostrEvent;
@@ -56,7 +64,12 @@ export class Admission {
   }
 
   /** `now` in unix seconds. */
-  admit(value: unknown, rules: AdmissionRules, now: number): Admitted | Reason {
+  admit(
+    value: unknown,
+    rules: AdmissionRules,
+    now: number,
+    check: EventCheck | null = null,
+  ): Admitted | Reason {
     const event = parseEvent(value, rules);
     if (typeof event === "string") return event;
     const { signed, json } = encodeEvent(event);
@@ -65,8 +78,19 @@ export class Admission {
     }
     const expires = expirationOf(event);
     if (expires === null) return "invalid: expiration must be a unix timestamp in seconds";
-    const reason = checkTimes(event, expires, rules, now) ?? this.checkSignature(event, signed);
+    const reason =
+      checkTimes(event, expires, rules, now) ??
+      checkWork(event, rules.powKinds.get(event.kind) ?? rules.powMin) ??
+      check?.(event) ??
+      this.checkSignature(event, signed);
     return reason ?? { event, json, expires };
+  }
+
+  /** An event that is not to be stored: its shape, `check`, id and signature. */
+  verify(value: unknown, rules: AdmissionRules, check: EventCheck): NostrEvent | Reason {
+    const event = parseEvent(value, rules);
+    if (typeof event === "string") return event;
+    return check(event) ?? this.checkSignature(event, encodeEvent(event).signed) ?? event;
   }
 
   private checkSignature(event: NostrEvent, signed: string): Reason | null {

@@ -2,7 +2,9 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
-import { searchKinds } from "../store/search-kinds.ts";
+import { searchKinds } from "../config/search-kinds.ts";
+import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
+import { kindSet } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
 
@@ -17,13 +19,24 @@ interface SupportedNip {
 /** In ascending order. What a client does by itself has no place here, only what the relay does. */
 const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 1, isOn: () => true },
+  { nip: 4, isOn: (settings) => isPrivate(settings, 4) },
   { nip: 9, isOn: () => true },
   { nip: 11, isOn: () => true },
+  { nip: 13, isOn: () => true },
+  { nip: 17, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 40, isOn: () => true },
+  { nip: 42, isOn: () => true },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
   { nip: 50, isOn: (settings) => searchKinds(settings).size > 0 },
+  { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 67, isOn: () => true },
+  { nip: 70, isOn: () => true },
 ];
+
+/** Whether events of that kind are for their authors and recipients only. */
+function isPrivate(settings: Settings, kind: number): boolean {
+  return kindSet(settings["auth.private_kinds"]).has(kind);
+}
 
 /** Those of the operator's words that NIP-11 has a field for; `info.X` becomes `X`. */
 const TEXT_FIELDS = [
@@ -36,9 +49,14 @@ const TEXT_FIELDS = [
   "terms_of_service",
   "posting_policy",
   "privacy_policy",
+  "payments_url",
 ] as const;
 
+/** Lists likewise. */
+const LIST_FIELDS = ["relay_countries", "language_tags", "tags"] as const;
+
 type TextField = (typeof TEXT_FIELDS)[number];
+type ListField = (typeof LIST_FIELDS)[number];
 
 export interface Limitation {
   readonly max_message_length: number;
@@ -56,22 +74,35 @@ export interface Limitation {
   readonly restricted_writes: boolean;
 }
 
-export interface RelayInformation extends Readonly<Partial<Record<TextField, string>>> {
+export interface RelayInformation
+  extends
+    Readonly<Partial<Record<TextField, string>>>,
+    Readonly<Partial<Record<ListField, readonly string[]>>> {
+  /** As the operator has written it. */
+  readonly fees?: unknown;
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
   readonly limitation: Limitation;
 }
 
-/** The document, ready for JSON.stringify. Text fields that the operator left empty are absent. */
+/** The document, ready for JSON.stringify. Fields that the operator left empty are absent. */
 export function relayInformation(settings: Settings): RelayInformation {
   const texts: Partial<Record<TextField, string>> = {};
   for (const field of TEXT_FIELDS) {
     const text = settings[`info.${field}`];
     if (text !== "") texts[field] = text;
   }
+  const lists: Partial<Record<ListField, readonly string[]>> = {};
+  for (const field of LIST_FIELDS) {
+    const items = settings[`info.${field}`];
+    if (items.length > 0) lists[field] = items;
+  }
+  const fees = settings["info.fees"];
   return {
     ...texts,
+    ...lists,
+    ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,
@@ -102,10 +133,16 @@ function limitationOf(settings: Settings): Limitation {
     // bound there is no number to give: 0 would read as "nothing older than now".
     ...(behindS > 0 ? { created_at_lower_limit: behindS } : {}),
     created_at_upper_limit: settings["events.created_at_ahead_s"],
-    // Anybody may read and write.
-    min_pow_difficulty: 0,
-    auth_required: false,
-    payment_required: false,
-    restricted_writes: false,
+    // Of kinds that have no difficulty of their own (events.pow_kinds).
+    min_pow_difficulty: settings["events.pow_min"],
+    // "before a new connection may perform any other action"
+    auth_required: settings["auth.read"] && settings["auth.write"],
+    payment_required: settings["info.payment_required"],
+    // "some kind of condition to be fulfilled to accept events"
+    restricted_writes:
+      settings["auth.write"] ||
+      settings["info.payment_required"] ||
+      settings["events.pow_min"] > 0 ||
+      settings["events.pow_kinds"].length > 0,
   };
 }

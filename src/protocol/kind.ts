@@ -2,6 +2,13 @@
 
 export const KIND_MAX = 65535;
 export const KIND_DELETION = 5;
+/** NIP-18: of a note, and of any other kind. */
+export const KIND_REPOST = 6;
+export const KIND_GENERIC_REPOST = 16;
+/** NIP-62. */
+export const KIND_VANISH = 62;
+/** NIP-59. */
+export const KIND_GIFT_WRAP = 1059;
 /** NIP-42: never stored, never broadcast. */
 export const KIND_AUTH = 22242;
 

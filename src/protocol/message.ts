@@ -1,4 +1,4 @@
-// Messages in both directions (NIP-01, 45, 67): client text → tagged union, and one encoder
+// Messages in both directions (NIP-01, 42, 45, 67): client text → tagged union, and one encoder
 // per relay message. A refusal is bound to the event id or subscription id that it answers whenever
 // that can be read from the message; NOTICE is for the rest.
 
@@ -11,6 +11,7 @@ export type ClientMessage =
   | { readonly type: "REQ"; readonly subscriptionId: string; readonly filters: readonly Filter[] }
   | { readonly type: "COUNT"; readonly queryId: string; readonly filters: readonly Filter[] }
   | { readonly type: "CLOSE"; readonly subscriptionId: string }
+  | { readonly type: "AUTH"; readonly id: string; readonly event: unknown }
   | { readonly type: "refused"; readonly frame: string; readonly closes: string | null };
 
 export interface MessageLimits {
@@ -41,7 +42,8 @@ export function parseClientMessage(text: string, limits: MessageLimits): ClientM
   }
   switch (message[0]) {
     case "EVENT":
-      return parseEventMessage(message);
+    case "AUTH":
+      return parseEventMessage(message[0], message);
     case "REQ":
     case "COUNT":
       return parseQuery(message[0], message, limits);
@@ -57,16 +59,16 @@ function refuse(frame: string, closes: string | null = null): ClientMessage {
   return { type: "refused", frame, closes };
 }
 
-function parseEventMessage(message: readonly unknown[]): ClientMessage {
+function parseEventMessage(type: "EVENT" | "AUTH", message: readonly unknown[]): ClientMessage {
   const event = message[1];
   if (typeof event !== "object" || event === null || Array.isArray(event)) {
-    return refuse(encodeNotice("invalid: EVENT must carry an event object"));
+    return refuse(encodeNotice(`invalid: ${type} must carry an event object`));
   }
   const id = (event as Record<string, unknown>)["id"];
   if (typeof id !== "string" || id.length > ECHO_LENGTH_MAX) {
     return refuse(encodeNotice("invalid: id must be 64 lower-case hex digits"));
   }
-  return { type: "EVENT", id, event };
+  return { type, id, event };
 }
 
 function parseQuery(
@@ -125,17 +127,11 @@ function parseClose(message: readonly unknown[]): ClientMessage {
   return { type: "CLOSE", subscriptionId };
 }
 
-/** AUTH is answered by OK and NEG-* by NEG-ERR, so that their senders don't wait for ever. */
+/** NEG-* is answered by NEG-ERR, so that its sender doesn't wait for ever. */
 function parseUnknown(type: string, message: readonly unknown[]): ClientMessage {
   const shown = JSON.stringify(type.length > 32 ? `${type.slice(0, 32)}…` : type);
   const reason: Reason = `unsupported: unknown message type ${shown}`;
   const subject = message[1];
-  if (type === "AUTH" && typeof subject === "object" && subject !== null) {
-    const id = (subject as Record<string, unknown>)["id"];
-    if (typeof id === "string" && id.length <= ECHO_LENGTH_MAX) {
-      return refuse(encodeOk(id, false, "unsupported: this relay has no AUTH (NIP-42)"));
-    }
-  }
   if (type.startsWith("NEG-") && typeof subject === "string" && subject.length <= ECHO_LENGTH_MAX) {
     return refuse(JSON.stringify(["NEG-ERR", subject, reason]));
   }
@@ -154,6 +150,11 @@ export function encodeOk(id: string, accepted: boolean, reason: Reason | ""): st
 
 export function encodeClosed(subscriptionId: string, reason: Reason): string {
   return JSON.stringify(["CLOSED", subscriptionId, reason]);
+}
+
+/** NIP-42. */
+export function encodeAuth(challenge: string): string {
+  return JSON.stringify(["AUTH", challenge]);
 }
 
 export function encodeNotice(reason: Reason): string {

@@ -6,6 +6,7 @@ import type { Filter } from "../protocol/filter.ts";
 import { KeyCursor, MergedCursor, type Place, SpanCursor } from "./cursor.ts";
 import { type Plan, planFilter } from "./plan.ts";
 import type { EventReader, StoredText } from "./read.ts";
+import type { Sight } from "./sight.ts";
 import { authorKey, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 
@@ -42,6 +43,8 @@ export interface StreamOptions {
   /** Events committed later are not the scan's: the monitor sends them. */
   readonly headSeq: number;
   readonly nowSeconds: () => number;
+  /** Null when all that the filter matches may be seen. */
+  readonly sight: Sight | null;
 }
 
 export class FilterStream {
@@ -49,6 +52,8 @@ export class FilterStream {
   private readonly filter: Filter;
   private readonly options: StreamOptions;
   private readonly matcher: TextMatcher;
+  /** Events of these are not even fetched. */
+  private readonly blindKinds: ReadonlySet<number> | null;
   /** The authors' keys, for entries that tell the author. */
   private authorKeys: ReadonlySet<number> | null = null;
   /** Chosen by the first step. */
@@ -79,6 +84,7 @@ export class FilterStream {
     this.filter = filter;
     this.options = options;
     this.matcher = new TextMatcher(filter);
+    this.blindKinds = options.sight?.blindKinds ?? null;
     this.start = [-filter.until, -1, -1, 0];
     this.isDone = options.limit === 0;
   }
@@ -166,7 +172,7 @@ export class FilterStream {
     const { reader, filter } = this;
     const { since, until } = filter;
     const count = (key: number, max: number) => reader.countEntries(key, since, until, max);
-    const plan = planFilter(filter, count);
+    const plan = planFilter(filter, count, this.options.sight?.audience(filter) ?? null);
     if (plan.isByKind && filter.authors !== null) {
       this.authorKeys = new Set([...filter.authors].map(authorKey));
     }
@@ -238,6 +244,7 @@ export class FilterStream {
   /** What an entry says of its event besides its key: see `TermRow.info`. */
   private mayMatch(info: number): boolean {
     if (this.plan?.isByKind === true) return this.authorKeys?.has(info) ?? true;
+    if (this.blindKinds?.has(info)) return false;
     return this.filter.kinds?.has(info) ?? true;
   }
 
@@ -259,10 +266,12 @@ export class FilterStream {
   private check(entries: readonly TermEntry[]): Match[] {
     const texts = this.fetchTexts(entries.map((entry) => entry[2]));
     const found: Match[] = [];
+    const { sight } = this.options;
     for (const [age, order, seq] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
       if (stored === undefined || this.isExpired(stored.expires)) continue;
       const { expires, text } = stored;
+      if (sight !== null && !sight.sees(text)) continue;
       if (this.matcher.matches(text)) found.push({ age, order, seq, expires, text });
     }
     return found;

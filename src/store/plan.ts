@@ -9,6 +9,7 @@
 // so it is tried; the first entries also tell how far back all authors together must be read.
 
 import type { Filter, TagCondition } from "../protocol/filter.ts";
+import type { Viewer } from "../protocol/visibility.ts";
 import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
 
 /** Beyond this many authors × kinds, authors are read and the kind checked in the index entry. */
@@ -39,10 +40,16 @@ export interface Plan {
   readonly entriesMax: number;
 }
 
-export function planFilter(filter: Filter, count: CountEntries): Plan {
+/** `audience`: keys of which each event that can be seen has one, as author or in a `p` tag. */
+export function planFilter(
+  filter: Filter,
+  count: CountEntries,
+  audience: Viewer | null = null,
+): Plan {
   if (filter.ids !== null) return { ...planOf([...filter.ids].map(idKey)), isSparse: true };
   const { kinds, authors } = filter;
-  if (filter.tags.length === 0 && authors !== null && kinds !== null) {
+  const isTimeline = filter.tags.length === 0 && authors !== null && audience === null;
+  if (isTimeline && kinds !== null) {
     const count = authors.size * kinds.size;
     if (count >= TRIED_AUTHORS_MIN && kinds.size <= TRIED_KINDS_MAX) {
       const next = (): number[] => authorKeys(authors, kinds);
@@ -50,6 +57,7 @@ export function planFilter(filter: Filter, count: CountEntries): Plan {
     }
   }
   const ways = waysIn(filter);
+  if (audience !== null) ways.push(audienceKeys(audience, filter.kinds));
   if (ways.length === 0) return kinds === null ? planOf([ALL_KEY]) : planByKind(kinds);
   return planOf(ways.length === 1 ? (ways[0] as number[]) : smallest(ways, count));
 }
@@ -79,6 +87,11 @@ function waysIn(filter: Filter): number[][] {
   const ways = filter.tags.map(({ letter, values }) => [...values].map((v) => tagKey(letter, v)));
   if (filter.authors !== null) ways.push(authorKeys(filter.authors, filter.kinds));
   return ways;
+}
+
+function audienceKeys(audience: Viewer, kinds: ReadonlySet<number> | null): number[] {
+  const recipients = [...audience].map((pubkey) => tagKey("p", pubkey));
+  return [...recipients, ...authorKeys(audience, kinds)];
 }
 
 function authorKeys(authors: ReadonlySet<string>, kinds: ReadonlySet<number> | null): number[] {

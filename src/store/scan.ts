@@ -7,6 +7,7 @@ import { FilterStream, type Found, type Match } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
 import type { SearchReader } from "./search-reader.ts";
 import { SearchBudget, SearchStream, usesIndex } from "./search-stream.ts";
+import type { Sight } from "./sight.ts";
 
 export interface ScanOptions {
   /** For a filter that has no limit of its own. */
@@ -30,26 +31,31 @@ export class Scan {
   /** Has fetched texts again and nothing was taken since: it keeps them, or it may never get on. */
   private refetched: FilterStream | null = null;
 
-  /** Without an index, what a search asks for is looked for in each event. */
+  /**
+   * `sight`: what of it all may be seen; null for who may see everything. Without an index, what a
+   * search asks for is looked for in each event.
+   */
   constructor(
     reader: EventReader,
     filters: readonly Filter[],
     options: ScanOptions,
+    sight: Sight | null = null,
     index: SearchReader | null = null,
   ) {
     this.headSeq = reader.head();
     this.hasZeroLimit = filters.some((filter) => filter.limit === 0);
+    const { tiesMax, nowSeconds } = options;
     const budget = new SearchBudget();
-    this.streams = filters.flatMap((filter) => {
-      const limit = Math.min(filter.limit ?? options.limitDefault, options.limitMax);
-      const { tiesMax, nowSeconds } = options;
+    this.streams = filters.flatMap((asked) => {
+      const limit = Math.min(asked.limit ?? options.limitDefault, options.limitMax);
+      const filter = sight === null ? asked : sight.narrow(asked);
+      if (filter === null) return [];
+      const looking = sight?.mustLook(filter) ? sight : null;
       const { headSeq } = this;
-      if (index !== null && usesIndex(filter)) {
-        const more = { limit, headSeq, nowSeconds };
-        this.searches.push(new SearchStream(reader, index, filter, more, budget));
-        return [];
-      }
-      return [new FilterStream(reader, filter, { limit, tiesMax, headSeq, nowSeconds })];
+      const more = { limit, tiesMax, headSeq, nowSeconds, sight: looking };
+      if (index === null || !usesIndex(filter)) return [new FilterStream(reader, filter, more)];
+      this.searches.push(new SearchStream(reader, index, filter, more, budget));
+      return [];
     });
   }
 

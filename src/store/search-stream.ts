@@ -13,6 +13,7 @@ import type { Found } from "./filter-stream.ts";
 import type { EventReader, StoredText } from "./read.ts";
 import { searchExpression } from "./search-facets.ts";
 import type { Hit, SearchReader } from "./search-reader.ts";
+import type { Sight } from "./sight.ts";
 import { idOrder } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 
@@ -51,6 +52,8 @@ export interface SearchOptions {
   /** Events committed later are not the scan's: the monitor sends them. */
   readonly headSeq: number;
   readonly nowSeconds: () => number;
+  /** Null when all that the filter matches may be seen. */
+  readonly sight: Sight | null;
 }
 
 /** Whether the index finds it. By their ids, events are found without, and looked at. */
@@ -205,6 +208,7 @@ export class SearchStream {
     if (this.isExpired(expires)) return false;
     const createdAt = textCreatedAt(text);
     if (createdAt < this.filter.since || createdAt > this.filter.until) return false;
+    if (this.options.sight?.sees(text) === false) return false;
     return this.matcher.matches(text);
   }
 

@@ -2,6 +2,7 @@
 // subscriptions may still be sent for, and what it has cost.
 
 import type { ServerWebSocket } from "bun";
+import { log } from "../config/log.ts";
 import type { WireBytes } from "./wire-meter.ts";
 
 export interface SocketData {
@@ -63,4 +64,23 @@ export class Connection {
   admitsGen(slot: number, gen: number): boolean {
     return gen >= (this.gens[slot] ?? 0);
   }
+}
+
+/** The line in the log when it has ended. `wire` is what is known of its bytes on the wire. */
+export function logClosed(
+  connection: Connection,
+  code: number,
+  reason: string,
+  wire: string,
+): void {
+  const { id, socket, received, sent, endReason } = connection;
+  const seconds = ((performance.now() - connection.openedAt) / 1000).toFixed(1);
+  const why = endReason ?? (reason === "" ? String(code) : `${code} ${reason}`);
+  log(
+    "info",
+    "websocket",
+    `connection ${id} from ${socket.data.address} closed after ${seconds} s (${why}): ` +
+      `received ${received.messages} messages, ${received.bytes} bytes; ` +
+      `sent ${sent.messages} messages, ${sent.bytes} bytes, ${sent.compressed} compressed${wire}`,
+  );
 }

@@ -7,12 +7,12 @@ import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
 import { current, setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { SearchIndex } from "../store/search-index.ts";
-import { searchKinds } from "../store/search-kinds.ts";
 import {
   deleteSearch,
   ForeignIndex,

@@ -1,17 +1,25 @@
 // The ingester: client text → checked events, queries and refusals, each sent where it belongs. A
-// connection always has the same one, which numbers its subscriptions.
+// connection always has the same one, which numbers its subscriptions and knows who has signed in.
 //
 // Checks come cheapest first: ids stored already are answered before anything is hashed, bounds
 // and times before the id, the id before the signature. The only thing it asks of the database is
 // about ids that are likely there: a look-up costs a quarter of a signature.
 
-import { current, setting } from "../config/current.ts";
+import { setting } from "../config/current.ts";
+import { derived } from "../config/derived.ts";
 import { describeError, log } from "../config/log.ts";
+import { visibility } from "../config/read-rules.ts";
+import { searchKinds } from "../config/search-kinds.ts";
+import { isThisRelay } from "../config/this-relay.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { checkPublisher } from "../policy/publisher.ts";
+import { checkAuthEvent } from "../protocol/auth.ts";
+import type { NostrEvent } from "../protocol/event.ts";
 import { type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { classifyKind } from "../protocol/kind.ts";
+import { kindSet } from "../protocol/kind-set.ts";
 import {
   encodeClosed,
   encodeOk,
@@ -27,11 +35,12 @@ import { makeCandidate } from "../store/candidate.ts";
 import { IdLookup } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
-import { searchKinds } from "../store/search-kinds.ts";
 import { idKey } from "../store/term.ts";
+import { Answers } from "./answers.ts";
+import { challengeOf } from "./challenge.ts";
 import { Changes } from "./changes.ts";
 import {
-  type Done,
+  encodeFilters,
   encodeQuery,
   MAIL,
   NO_SLOT,
@@ -40,7 +49,6 @@ import {
   readConnId,
   readRef,
   sendClose,
-  sendDone,
   sendGate,
   sendGone,
   sendQuery,
@@ -49,28 +57,13 @@ import {
   type SubscriptionRef,
 } from "./mail.ts";
 import { sendEvent, trySendEvent } from "./mail-event.ts";
-import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { HandledRemovers, mayRemove, SentRemovers } from "./removers.ts";
+import { Sessions } from "./sessions.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
-interface Subscription {
-  readonly slot: number;
-  readonly gen: number;
-  readonly values: number;
-}
-
-/** What an ingester keeps of a connection: only one that has subscribed has an entry. */
-interface Connection {
-  readonly subscriptions: Map<string, Subscription>;
-  readonly freeSlots: number[];
-  slotCount: number;
-  values: number;
-}
-
 const IDLE_SLEEP_MS = 1000;
-/** Answers that go to the main thread together: a millisecond's work. */
-const UNHEARD_MAX = 16;
 const LOOKUP_CACHE_BYTES = 2 * 1024 * 1024;
 const TOO_LONG: Reason = "invalid: the filters are too long";
 
@@ -86,16 +79,11 @@ export class Ingester implements Role {
   private readonly keyFilter: KeyFilter;
   private readonly db: Database;
   private readonly lookup: IdLookup;
-  private readonly searchKinds = searchKinds(current.settings);
   private readonly admission = new Admission(openSignatureBackend().backend);
-  private readonly connections = new Map<number, Connection>();
-  /** This ingester's share of `relay.total_filter_values_max`, and how much of it is in use. */
-  private readonly valuesMax: number;
-  private values = 0;
-  private gen = 0;
-  /** Answers that the main thread hasn't been woken for. */
-  private unheard = 0;
-  private done: { connId: number; messages: number; bytes: number } | null = null;
+  private readonly subscriptions: Subscriptions;
+  private readonly sessions = new Sessions();
+  private readonly challengeSecret: string;
+  private readonly answers: Answers;
 
   constructor(station: Station, bell: Doorbell) {
     if (station.writer === null) throw new Error("assert: an ingester without a writer");
@@ -109,7 +97,10 @@ export class Ingester implements Role {
     this.keyFilter = new KeyFilter(station.keyFilter);
     this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES, mmapBytes: 0 });
     this.lookup = new IdLookup(this.db);
-    this.valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
+    const valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
+    this.subscriptions = new Subscriptions(valuesMax);
+    this.challengeSecret = station.challengeSecret;
+    this.answers = new Answers(this.websocket);
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -133,8 +124,7 @@ export class Ingester implements Role {
   };
 
   turn(): number {
-    this.flushDone();
-    this.ringWebsocket();
+    this.answers.flush();
     return IDLE_SLEEP_MS;
   }
 
@@ -149,10 +139,13 @@ export class Ingester implements Role {
   private onClientText(ring: RingConsumer): void {
     const { connId, text } = readClientText(ring);
     const messageBytes = Math.max(1, ring.length - 4);
-    const message = parseClientMessage(text, messageLimits(this.searchKinds));
+    const message = parseClientMessage(text, messageLimits());
     switch (message.type) {
       case "EVENT":
         this.onEvent(connId, message.id, message.event, messageBytes);
+        return;
+      case "AUTH":
+        this.onAuth(connId, message.id, message.event, messageBytes);
         return;
       case "REQ":
         this.onReq(connId, message.subscriptionId, message.filters);
@@ -165,23 +158,27 @@ export class Ingester implements Role {
         break;
       case "refused":
         if (message.closes !== null) this.closeSubscription(connId, message.closes);
-        this.reply(connId, message.frame);
+        this.answers.reply(connId, message.frame);
         break;
     }
-    this.addDone({ connId, messages: 1, bytes: messageBytes });
+    this.answers.addDone({ connId, messages: 1, bytes: messageBytes });
   }
 
   // Events
 
   private onEvent(connId: number, id: string, value: unknown, messageBytes: number): void {
     if (isHex64(id) && !this.removers.has(connId) && this.isStored(id)) {
-      this.answer(connId, encodeOk(id, true, "duplicate: already have this event"), messageBytes);
+      this.answers.answer(
+        connId,
+        encodeOk(id, true, "duplicate: already have this event"),
+        messageBytes,
+      );
       return;
     }
     const refusal = this.takeEvent(connId, value, messageBytes);
     if (refusal === null) return;
     log("debug", "ingester", `refused event ${id} of connection ${connId}: ${refusal}`);
-    this.answer(connId, encodeOk(id, false, refusal), messageBytes);
+    this.answers.answer(connId, encodeOk(id, false, refusal), messageBytes);
   }
 
   private isStored(id: string): boolean {
@@ -198,7 +195,9 @@ export class Ingester implements Role {
   /** Sends a good event on its way, which answers it; returns the reason against any other. */
   private takeEvent(connId: number, value: unknown, messageBytes: number): Reason | null {
     const now = Math.floor(Date.now() / 1000);
-    const admitted = this.admission.admit(value, admissionRules(), now);
+    const viewer = this.sessions.viewer(connId);
+    const check = (event: NostrEvent) => checkPublisher(event, viewer, publisherRules());
+    const admitted = this.admission.admit(value, admissionRules(), now, check);
     if (typeof admitted === "string") return admitted;
     const { id, kind } = admitted.event;
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
@@ -214,32 +213,67 @@ export class Ingester implements Role {
     );
     // Nothing keeps an ephemeral event until there is room, and waiting would keep all others.
     if (isSent.includes(false)) return "rate-limited: too busy for ephemeral events, try again";
-    this.answer(connId, encodeOk(id, true, ""), messageBytes);
+    this.answers.answer(connId, encodeOk(id, true, ""), messageBytes);
+    return null;
+  }
+
+  // Signing in
+
+  private onAuth(connId: number, id: string, value: unknown, messageBytes: number): void {
+    const refusal = this.signIn(connId, value);
+    const frame = refusal === null ? encodeOk(id, true, "") : encodeOk(id, false, refusal);
+    this.answers.answer(connId, frame, messageBytes);
+  }
+
+  /** NIP-42. What has become visible by it is sent to the subscriptions that are open. */
+  private signIn(connId: number, value: unknown): Reason | null {
+    const before = this.sessions.viewer(connId);
+    const keysMax = setting("auth.keys_max");
+    const challenge = challengeOf(this.challengeSecret, connId);
+    const event = this.admission.verify(value, admissionRules(), (auth) =>
+      before.size >= keysMax && !before.has(auth.pubkey)
+        ? `restricted: more than ${keysMax} keys on this connection`
+        : checkAuthEvent(auth, challenge, isThisRelay(), Math.floor(Date.now() / 1000)),
+    );
+    if (typeof event === "string") return event;
+    if (before.has(event.pubkey)) return null;
+    const viewer = this.sessions.add(connId, event.pubkey);
+    log("debug", "ingester", `connection ${connId} signed in as ${event.pubkey}`);
+    for (const { id, slot, gen, filters } of this.subscriptions.of(connId)) {
+      if (filters === null) continue;
+      const ref = { connId, slot, gen };
+      const body = encodeQuery(this.readerOf(connId), id, filters, viewer, before);
+      if (body === null) throw new Error("assert: what was not too long is too long with a key");
+      this.query({ ...ref, isCount: false, isReplacement: false, messageBytes: 0 }, body);
+    }
     return null;
   }
 
   // Subscriptions
 
   private onReq(connId: number, id: string, filters: readonly Filter[]): void {
-    const connection = this.connections.get(connId) ?? this.openConnection(connId);
-    const old = connection.subscriptions.get(id);
+    const old = this.subscriptions.get(connId, id);
     let values = 0;
     for (const filter of filters) values += filterCost(filter);
-    const reader = this.readerOf(connId);
-    const body = encodeQuery(reader, id, filters);
-    const reason = body === null ? TOO_LONG : this.checkRoom(connection, old, values);
+    const viewer = this.sessions.viewer(connId);
+    const encoded = encodeFilters(filters);
+    const body = encodeQuery(this.readerOf(connId), id, encoded, viewer);
+    const reason =
+      body === null
+        ? TOO_LONG
+        : (visibility().checkRead(viewer, filters) ??
+          this.subscriptions.checkRoom(connId, old, values));
     if (body === null || reason !== null) {
       this.closeSubscription(connId, id);
-      this.reply(connId, encodeClosed(id, reason ?? TOO_LONG));
+      this.answers.reply(connId, encodeClosed(id, reason ?? TOO_LONG));
       return;
     }
-    const slot = old?.slot ?? connection.freeSlots.pop() ?? connection.slotCount++;
-    const ref = this.nextRef(connId, slot);
-    connection.subscriptions.set(id, { slot, gen: ref.gen, values });
-    this.addValues(connection, values - (old?.values ?? 0));
+    const kept = filters.some((filter) => visibility().mayMatchHidden(filter)) ? encoded : null;
+    const { slot, gen } = this.subscriptions.open(connId, id, values, kept);
+    const ref = { connId, slot, gen };
     sendGate(this.websocket, ref);
     const isReplacement = old !== undefined;
-    this.query(reader, { ...ref, isCount: false, isReplacement, messageBytes: 0 }, body);
+    this.query({ ...ref, isCount: false, isReplacement, messageBytes: 0 }, body);
   }
 
   /** A COUNT is under way until the reader answers it, so that a client can't pile them up. */
@@ -249,139 +283,69 @@ export class Ingester implements Role {
     filters: readonly Filter[],
     messageBytes: number,
   ): void {
-    const reader = this.readerOf(connId);
-    const isOn = setting("relay.count_max") > 0;
-    const body = isOn ? encodeQuery(reader, id, filters) : null;
-    if (body === null) {
-      const reason = isOn ? TOO_LONG : "unsupported: this relay does not count (NIP-45)";
-      this.answer(connId, encodeClosed(id, reason), messageBytes);
+    const viewer = this.sessions.viewer(connId);
+    const body = encodeQuery(this.readerOf(connId), id, encodeFilters(filters), viewer);
+    const reason =
+      setting("relay.count_max") > 0
+        ? visibility().checkRead(viewer, filters)
+        : "unsupported: this relay does not count (NIP-45)";
+    if (body === null || reason !== null) {
+      this.answers.answer(connId, encodeClosed(id, reason ?? TOO_LONG), messageBytes);
       return;
     }
     const ref = { connId, slot: NO_SLOT, gen: 0 };
-    this.query(reader, { ...ref, isCount: true, isReplacement: false, messageBytes }, body);
+    this.query({ ...ref, isCount: true, isReplacement: false, messageBytes }, body);
   }
 
   private query(
-    reader: Outbox,
     query: SubscriptionRef & Pick<QueryMail, "isCount" | "isReplacement" | "messageBytes">,
     body: Buffer,
   ): void {
     const changes = this.changes.count();
-    sendQuery(reader, { ...query, takenAtMs: clockMs(), changes }, body);
+    const mail = { ...query, takenAtMs: clockMs(), changes };
+    sendQuery(this.readerOf(query.connId), mail, body);
   }
 
   private closeSubscription(connId: number, id: string): void {
-    const connection = this.connections.get(connId);
-    const old = connection?.subscriptions.get(id);
-    if (connection === undefined || old === undefined) return;
-    this.forget(connection, id, old);
-    const ref = this.nextRef(connId, old.slot);
+    const closed = this.subscriptions.close(connId, id);
+    if (closed === null) return;
+    const ref = { connId, ...closed };
     sendGate(this.websocket, ref);
     sendClose(this.readerOf(connId), ref);
   }
 
   /** The relay itself has ended a subscription, with a CLOSED. */
-  private onSubscriptionEnded(ref: SubscriptionRef): void {
-    const connection = this.connections.get(ref.connId);
-    for (const [id, old] of connection?.subscriptions ?? []) {
-      if (old.slot !== ref.slot || old.gen !== ref.gen) continue;
-      this.closeSubscription(ref.connId, id);
+  private onSubscriptionEnded({ connId, slot, gen }: SubscriptionRef): void {
+    for (const old of this.subscriptions.of(connId)) {
+      if (old.slot !== slot || old.gen !== gen) continue;
+      this.closeSubscription(connId, old.id);
       return;
     }
   }
 
-  private forget(connection: Connection, id: string, old: Subscription): void {
-    connection.subscriptions.delete(id);
-    connection.freeSlots.push(old.slot);
-    this.addValues(connection, -old.values);
-  }
-
-  private addValues(connection: Connection, values: number): void {
-    connection.values += values;
-    this.values += values;
-  }
-
-  private checkRoom(
-    connection: Connection,
-    old: Subscription | undefined,
-    values: number,
-  ): Reason | null {
-    const subscriptionsMax = setting("relay.subscriptions_max");
-    if (old === undefined && connection.subscriptions.size >= subscriptionsMax) {
-      return `rate-limited: more than ${subscriptionsMax} subscriptions on this connection`;
-    }
-    const more = values - (old?.values ?? 0);
-    const valuesMax = setting("relay.connection_filter_values_max");
-    if (connection.values + more > valuesMax) {
-      return `rate-limited: more than ${valuesMax} filter values on this connection`;
-    }
-    return this.values + more > this.valuesMax
-      ? "rate-limited: the relay has too many subscriptions open"
-      : null;
-  }
-
   private onClientGone(connId: number): void {
     sendGone(this.readerOf(connId), connId); // COUNTs leave no entry here
-    this.values -= this.connections.get(connId)?.values ?? 0;
-    this.connections.delete(connId);
-  }
-
-  private openConnection(connId: number): Connection {
-    const connection = { subscriptions: new Map(), freeSlots: [], slotCount: 0, values: 0 };
-    this.connections.set(connId, connection);
-    return connection;
-  }
-
-  private nextRef(connId: number, slot: number): SubscriptionRef {
-    this.gen += 1;
-    return { connId, slot, gen: this.gen };
+    this.subscriptions.forget(connId);
+    this.sessions.forget(connId);
   }
 
   private readerOf(connId: number): Outbox {
     return this.readers[connId % this.readers.length] as Outbox;
   }
-
-  // Answers
-
-  private reply(connId: number, frame: string): void {
-    this.answer(connId, frame, 0);
-  }
-
-  /** `doneBytes` > 0: this frame is the end of a message of that length. */
-  private answer(connId: number, frame: string, doneBytes: number): void {
-    const ref = { connId, slot: NO_SLOT, gen: 0 };
-    sendFrameQuietly(this.websocket, ref, FRAMES.reply, frame, doneBytes);
-    this.unheard += 1;
-    if (this.unheard >= UNHEARD_MAX) this.ringWebsocket();
-  }
-
-  private ringWebsocket(): void {
-    if (this.unheard > 0) this.websocket.ring();
-    this.unheard = 0;
-  }
-
-  /** Runs of messages of one connection are reported as one. */
-  private addDone(done: Done): void {
-    if (this.done === null || this.done.connId !== done.connId) {
-      this.flushDone();
-      this.done = { ...done };
-      return;
-    }
-    this.done.messages += done.messages;
-    this.done.bytes += done.bytes;
-  }
-
-  private flushDone(): void {
-    if (this.done !== null) sendDone(this.websocket, this.done);
-    this.done = null;
-  }
 }
 
-function messageLimits(searchKinds: ReadonlySet<number>): MessageLimits {
+const publisherRules = derived((settings) => ({
+  mustSignIn: settings["auth.write"],
+  signedInKinds: kindSet(settings["auth.write_kinds"]),
+}));
+
+const searchedKinds = derived(searchKinds);
+
+function messageLimits(): MessageLimits {
   return {
-    searchKinds,
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
+    searchKinds: searchedKinds(),
   };
 }
 

@@ -11,6 +11,7 @@
 // when its consumer is next awake.
 
 import { decodeFilter, encodeFilter, type Filter, type FilterRow } from "../protocol/filter.ts";
+import { NOBODY, type Viewer } from "../protocol/visibility.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 
@@ -190,8 +191,8 @@ export function readCredit(ring: RingConsumer): { connId: number; bytes: number 
 }
 
 // query: ref (16) | u32 flags | u32 message bytes | f64 taken at, ms | i32 changes | u32 0 | body
-// subscribe: ref (16) | f64 last seq seen | f64 taken at, ms | u64 0 | body
-// body: JSON [id, filters]
+// subscribe: ref (16) | f64 last seq seen | f64 taken at, ms | u32 is widening | u32 0 | body
+// body: JSON [id, filters, keys signed in with, those before], the last two only when there are any
 
 const QUERY_HEADER_BYTES = 40;
 const IS_COUNT = 1;
@@ -209,20 +210,40 @@ export interface QueryMail extends SubscriptionRef {
   readonly changes: number;
   readonly id: string;
   readonly filters: readonly Filter[];
-  /** Id and filters as they travel on. */
+  /** The keys that its client has signed in with. */
+  readonly viewer: Viewer;
+  /**
+   * Null, or the keys it had before: the subscription is open already, and is to see as well what
+   * the new ones may see.
+   */
+  readonly before: Viewer | null;
+  /** All of that as it travels on. */
   readonly body: Buffer;
 }
 
-/** A query's id and filters as they travel; null when they are too long for the rings. */
-export function encodeQuery(out: Outbox, id: string, filters: readonly Filter[]): Buffer | null {
-  const body = Buffer.from(JSON.stringify([id, filters.map(encodeFilter)]));
+/** A query's filters as they travel. */
+export function encodeFilters(filters: readonly Filter[]): string {
+  return JSON.stringify(filters.map(encodeFilter));
+}
+
+/** What follows a query's header; null when it is too long for the rings. */
+export function encodeQuery(
+  out: Outbox,
+  id: string,
+  filters: string,
+  viewer: Viewer,
+  before: Viewer | null = null,
+): Buffer | null {
+  const keys = viewer.size === 0 ? "" : `,${JSON.stringify([...viewer])}`;
+  const keysBefore = before === null ? "" : `,${JSON.stringify([...before])}`;
+  const body = Buffer.from(`[${JSON.stringify(id)},${filters}${keys}${keysBefore}]`);
   const fits = QUERY_HEADER_BYTES + body.length <= out.recordBytesMax;
   return fits ? body : null;
 }
 
 export function sendQuery(
   out: Outbox,
-  query: Omit<QueryMail, "id" | "filters" | "body">,
+  query: Omit<QueryMail, keyof QueryBody | "body">,
   body: Buffer,
 ): void {
   const at = out.reserve(QUERY_HEADER_BYTES + body.length);
@@ -236,10 +257,22 @@ export function sendQuery(
   out.commit(MAIL.query, QUERY_HEADER_BYTES + body.length);
 }
 
+type QueryBody = Pick<QueryMail, "id" | "filters" | "viewer" | "before">;
+
 /** JSON, because msgpack takes as long for these and ten times as long for long lists. */
-function parseBody(body: Buffer): { id: string; filters: Filter[] } {
-  const [id, rows] = JSON.parse(body.toString("utf8")) as [string, FilterRow[]];
-  return { id, filters: rows.map(decodeFilter) };
+function parseBody(body: Buffer): QueryBody {
+  const [id, rows, keys, keysBefore] = JSON.parse(body.toString("utf8")) as [
+    id: string,
+    rows: FilterRow[],
+    keys?: string[],
+    keysBefore?: string[],
+  ];
+  return {
+    id,
+    filters: rows.map(decodeFilter),
+    viewer: keys === undefined ? NOBODY : new Set(keys),
+    before: keysBefore === undefined ? null : new Set(keysBefore),
+  };
 }
 
 export function readQuery(ring: RingConsumer): QueryMail {
@@ -263,6 +296,9 @@ export function readQuery(ring: RingConsumer): QueryMail {
 export interface SubscribeMail extends SubscriptionRef {
   readonly id: string;
   readonly filters: readonly Filter[];
+  readonly viewer: Viewer;
+  /** It is open already, and has been sent, up to `headSeq`, what its client's new keys may see. */
+  readonly isWidening: boolean;
   /** Events up to this one were the reader's. */
   readonly headSeq: number;
   readonly takenAtMs: number;
@@ -270,13 +306,14 @@ export interface SubscribeMail extends SubscriptionRef {
 
 export function sendSubscribe(
   out: Outbox,
-  mail: Omit<SubscribeMail, "id" | "filters">,
+  mail: Omit<SubscribeMail, keyof QueryBody>,
   body: Buffer,
 ): void {
   const at = out.reserve(QUERY_HEADER_BYTES + body.length);
   writeRef(out, at, mail);
   out.view.setFloat64(at + 16, mail.headSeq, true);
   out.view.setFloat64(at + 24, mail.takenAtMs, true);
+  out.view.setUint32(at + 32, mail.isWidening ? 1 : 0, true);
   out.bytes.set(body, at + QUERY_HEADER_BYTES);
   out.commitQuietly(MAIL.subscribe, QUERY_HEADER_BYTES + body.length);
 }
@@ -289,6 +326,11 @@ export function parseSubscribe(record: Buffer): SubscribeMail {
     gen: record.readDoubleLE(8),
     headSeq: record.readDoubleLE(16),
     takenAtMs: record.readDoubleLE(24),
+    isWidening: isWidening(record),
     ...parseBody(record.subarray(QUERY_HEADER_BYTES)),
   };
+}
+
+export function isWidening(record: Buffer): boolean {
+  return record.readUInt32LE(32) === 1;
 }

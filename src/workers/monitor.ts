@@ -4,11 +4,16 @@
 // Exactly once around EOSE: a subscription arrives with the last commit its reader has seen, which
 // has answered EOSE. The monitor sends the commits after that one which it has already handled
 // itself (from memory, else from the database), and from then on each event as it comes.
+//
+// Its client may sign in later (NIP-42). Then the reader sends what that makes visible of what is
+// stored, and the subscription comes by again: from here on it is matched by the new keys as well.
 
 import type { Database } from "bun:sqlite";
+import { visibility } from "../config/read-rules.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
 import { encodeEventPrefix } from "../protocol/message.ts";
+import type { Viewer } from "../protocol/visibility.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
@@ -20,6 +25,7 @@ import {
   MAIL,
   readConnId,
   readRef,
+  isWidening,
   parseSubscribe,
   sendStopped,
   type SubscribeMail,
@@ -42,6 +48,7 @@ const RECIPIENTS_BYTES_MIN = 1024;
 interface Subscription extends Recipient {
   readonly filters: readonly Filter[];
   readonly headSeq: number;
+  viewer: Viewer;
   /** The last event it was considered for, so that two of its filters send it once. */
   mark: number;
 }
@@ -117,7 +124,12 @@ export class Monitor implements Role {
   private onSubscribe(ring: RingConsumer): void {
     const ref = readRef(ring);
     const record = Buffer.from(ring.bytes.subarray(ring.offset, ring.offset + ring.length));
-    this.arrived.set(keyOf(ref), { ref, record });
+    if (isWidening(record)) {
+      this.installArrived();
+      this.widen(parseSubscribe(record));
+    } else {
+      this.arrived.set(keyOf(ref), { ref, record });
+    }
   }
 
   /** Before an event is matched, and at the end of a turn. */
@@ -149,7 +161,8 @@ export class Monitor implements Role {
   private match(mail: EventMail): Subscription[] {
     this.marks += 1;
     const recipients: Subscription[] = [];
-    const { keys } = mail;
+    const { keys, kind } = mail;
+    const isHidden = visibility().hiddenKinds.has(kind);
     let event: NostrEvent | null = null;
     for (let i = -1; i < keys.terms.length; i++) {
       const entries = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
@@ -159,6 +172,7 @@ export class Monitor implements Role {
         if (subscription.mark === this.marks) continue;
         if (mail.seq > 0 && mail.seq <= subscription.headSeq) continue;
         if (!matchesFilter(filter, event)) continue;
+        if (isHidden && !visibility().sees(subscription.viewer, event)) continue;
         subscription.mark = this.marks;
         recipients.push(subscription);
       }
@@ -186,13 +200,11 @@ export class Monitor implements Role {
   }
 
   private install(mail: SubscribeMail): void {
-    const { connId, slot, gen, filters, headSeq } = mail;
+    const { connId, slot, gen, filters, headSeq, viewer } = mail;
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
-    const subscription = { connId, slot, gen, prefix, filters, headSeq, mark: 0 };
-    this.replay(subscription);
-    for (const text of this.recentEphemerals.since(mail.takenAtMs)) {
-      if (matchesAny(filters, decodeText(text))) this.send([subscription], text);
-    }
+    const subscription = { connId, slot, gen, prefix, filters, headSeq, viewer, mark: 0 };
+    const isNew = (event: NostrEvent): boolean => visibility().sees(viewer, event);
+    this.replay(subscription, headSeq, mail.takenAtMs, isNew);
     const entries = filters.map((filter) => ({ subscription, filter }));
     for (const entry of entries) {
       for (const key of monitorKeys(entry.filter)) {
@@ -207,18 +219,43 @@ export class Monitor implements Role {
     else slots.set(slot, entries);
   }
 
-  /** Commits after the reader's last and up to the monitor's own. */
-  private replay(subscription: Subscription): void {
-    const { headSeq, filters } = subscription;
-    if (headSeq >= this.lastSeq) return;
+  /** Its client has signed in with more keys than before. */
+  private widen({ connId, slot, gen, headSeq, takenAtMs, viewer }: SubscribeMail): void {
+    const subscription = this.clients.get(connId)?.get(slot)?.[0]?.subscription;
+    if (subscription === undefined || subscription.gen !== gen) return; // closed meanwhile
+    const before = subscription.viewer;
+    const rules = visibility();
+    this.replay(subscription, headSeq, takenAtMs, (event) => {
+      return rules.sees(viewer, event) && !rules.sees(before, event);
+    });
+    subscription.viewer = viewer;
+  }
+
+  /**
+   * Commits after the reader's last and up to the monitor's own, then the ephemeral events that
+   * came meanwhile: those that match, and that it has not been sent.
+   */
+  private replay(
+    subscription: Subscription,
+    headSeq: number,
+    takenAtMs: number,
+    isNew: (event: NostrEvent) => boolean,
+  ): void {
+    const offer = (text: Buffer): void => {
+      const event = decodeText(text);
+      if (matchesAny(subscription.filters, event) && isNew(event)) this.send([subscription], text);
+    };
     const now = Date.now() / 1000;
-    const missed =
-      this.recent.after(headSeq) ??
-      this.store.textsAfter(headSeq, this.lastSeq, Number.MAX_SAFE_INTEGER);
-    for (const { seq, expires, text } of missed) {
-      if (seq > this.lastSeq || (expires !== 0 && expires <= now)) continue;
-      if (matchesAny(filters, decodeText(text))) this.send([subscription], text);
+    for (const { seq, expires, text } of this.missed(headSeq)) {
+      if (seq <= this.lastSeq && (expires === 0 || expires > now)) offer(text);
     }
+    for (const text of this.recentEphemerals.since(takenAtMs)) offer(text);
+  }
+
+  private missed(headSeq: number): Iterable<{ seq: number; expires: number; text: Buffer }> {
+    if (headSeq >= this.lastSeq) return [];
+    const recent = this.recent.after(headSeq);
+    return recent ?? this.store.textsAfter(headSeq, this.lastSeq, Number.MAX_SAFE_INTEGER);
   }
 
   private onClose(ref: SubscriptionRef): void {

@@ -8,13 +8,14 @@
 import { cpus } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Settings } from "../config/options.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { describeError, log } from "../config/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing, ringCapacityFor } from "../ring/ring.ts";
 import { KeyFilter } from "../store/key-filter.ts";
-import { searchKinds } from "../store/search-kinds.ts";
+import { makeChallengeSecret } from "./challenge.ts";
 import { Changes } from "./changes.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { HandledRemovers } from "./removers.ts";
@@ -25,6 +26,8 @@ export const EXIT_WORKER_FAILED = 70;
 const RING_BYTES_MIN = 1 << 20;
 /** What a record adds to a client's message or an event: headers, the frame around it. */
 const RECORD_OVERHEAD_BYTES = 4096;
+/** A key that a client has signed in with travels with its queries, twice at most. */
+const KEY_BYTES = 2 * 67;
 /** `{}` with all its fields, most of them null. */
 const FILTER_BYTES = 64;
 
@@ -40,6 +43,7 @@ export interface Pool {
   readonly ingesters: readonly Outbox[];
   readonly readers: readonly Outbox[];
   readonly threadCount: number;
+  readonly challengeSecret: string;
 }
 
 /** One each on two cores. More ingesters first: they hash and verify, the most work there is. */
@@ -55,7 +59,9 @@ export function threadCounts(settings: Settings, cores = cpus().length): ThreadC
 /** Room for two of the largest records, so that any one always fits (see ring.ts). */
 function ringCapacity(settings: Settings): number {
   const queryBytes =
-    settings["relay.message_bytes_max"] + FILTER_BYTES * settings["relay.filters_max"];
+    settings["relay.message_bytes_max"] +
+    FILTER_BYTES * settings["relay.filters_max"] +
+    KEY_BYTES * settings["auth.keys_max"];
   const largest = Math.max(queryBytes, eventMailBytesMax(settings));
   return Math.max(RING_BYTES_MIN, ringCapacityFor(largest + RECORD_OVERHEAD_BYTES));
 }
@@ -124,7 +130,8 @@ type Wired = ReturnType<typeof wire>;
 /** Starts all workers; resolves once each of them runs. */
 export async function startPool(settings: Settings): Promise<Pool> {
   const wired = wire(settings);
-  const stations = makeStations(settings, wired);
+  const challengeSecret = makeChallengeSecret();
+  const stations = makeStations(settings, wired, challengeSecret);
   await startAll(stations);
   const { toMain, mainIngester, mainReader } = wired;
   const main = wired.bell.main[0] as Doorbell;
@@ -139,11 +146,12 @@ export async function startPool(settings: Settings): Promise<Pool> {
     ingesters: mainIngester.outOf(0).map((end) => openOutbox(end, main)),
     readers: mainReader.outOf(0).map((end) => openOutbox(end, main)),
     threadCount: stations.length,
+    challengeSecret,
   };
 }
 
 /** The writer's first. */
-function makeStations(settings: Settings, wired: Wired): Station[] {
+function makeStations(settings: Settings, wired: Wired, challengeSecret: string): Station[] {
   const { ingesterWriter, ingesterReader, ingesterMonitor, readerMonitor, writerMonitor } = wired;
   const recentIds = new RecentIds().shared;
   const changes = new Changes().shared;
@@ -162,6 +170,7 @@ function makeStations(settings: Settings, wired: Wired): Station[] {
         changes,
         keyFilter,
         removers,
+        challengeSecret,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,
         writer: wires.writer ?? null,

@@ -4,12 +4,17 @@
 //
 // A finished REQ is answered EOSE and moves to its monitor together with the last commit its scan
 // has seen. CLOSE and disconnects take the same road, so they can't overtake.
+//
+// When a client signs in (NIP-42), an open subscription of its comes by again, to be sent what it
+// may see now and couldn't before; it moves on to the monitor in the same way, without an EOSE.
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
+import { visibility } from "../config/read-rules.ts";
 import { describeError, log } from "../config/log.ts";
 import { encodeClosed, encodeCount, encodeEose, encodeEventPrefix } from "../protocol/message.ts";
-import { matchesAny } from "../protocol/filter.ts";
+import { type Filter, matchesAny } from "../protocol/filter.ts";
+import type { Viewer } from "../protocol/visibility.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
@@ -18,6 +23,7 @@ import { EventReader } from "../store/read.ts";
 import { Scan } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { SearchReader } from "../store/search-reader.ts";
+import { Sight } from "../store/sight.ts";
 import { Changes } from "./changes.ts";
 import {
   MAIL,
@@ -46,6 +52,9 @@ const LATE_COMMITS_MAX = 1000;
 interface Query extends Queued {
   readonly mail: QueryMail;
   readonly prefix: Buffer;
+  readonly sight: Sight;
+  /** The same subscription, to be widened once this is done. */
+  next: QueryMail | null;
   /** Opened by the query's first slice. */
   scan: Scan | null;
   count: number;
@@ -140,8 +149,14 @@ export class Reader implements Role {
       this.sendClosed(mail, encodeClosed(mail.id, reason));
       return;
     }
+    if (mail.before === null || !waitsForOther(client, mail)) this.start(client, mail);
+  }
+
+  private start(client: Client, mail: QueryMail): void {
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
-    const query = { mail, prefix, scan: null, count: 0, lateSeq: null, isDropped: false };
+    const sight = new Sight(visibility(), mail.viewer, mail.before);
+    const state = { next: null, scan: null, count: 0, lateSeq: null, isDropped: false };
+    const query = { mail, prefix, sight, ...state };
     client.queries.add(query);
     this.queue.add(query);
   }
@@ -196,9 +211,8 @@ export class Reader implements Role {
   /** True when the query has nothing more to read. */
   private advance(query: Query, client: Client, deadline: number): boolean {
     const { mail } = query;
-    const options = mail.isCount ? countOptions() : reqOptions();
-    const scan = query.scan ?? new Scan(this.store, mail.filters, options, this.search);
-    query.scan = scan;
+    query.scan ??= this.openScan(query);
+    const { scan } = query;
     while (query.lateSeq === null) {
       const found = scan.next();
       if (found === "done") query.lateSeq = scan.headSeq;
@@ -207,6 +221,14 @@ export class Reader implements Role {
       if (this.mustYield(client, deadline)) return false;
     }
     return mail.isCount || this.readLate(query, client, deadline);
+  }
+
+  private openScan({ mail, sight }: Query): Scan {
+    const { filters, viewer, before } = mail;
+    const options = mail.isCount ? countOptions() : reqOptions();
+    const widened = (filter: Filter, old: Viewer) => visibility().widen(filter, old, viewer);
+    const asked = before === null ? filters : filters.flatMap((one) => widened(one, before));
+    return new Scan(this.store, asked, options, sight, this.search);
   }
 
   private take(query: Query, client: Client, text: Buffer): void {
@@ -231,7 +253,8 @@ export class Reader implements Role {
       const upTo = from + LATE_COMMITS_MAX;
       for (const { expires, text } of this.store.textsAfter(from, upTo, LATE_COMMITS_MAX)) {
         if (expires !== 0 && expires <= nowSeconds) continue;
-        if (matchesAny(query.mail.filters, decodeText(text))) this.take(query, client, text);
+        if (!matchesAny(query.mail.filters, decodeText(text))) continue;
+        if (query.sight.sees(text)) this.take(query, client, text);
       }
       query.lateSeq = upTo;
       if (this.mustYield(client, deadline)) return false;
@@ -259,17 +282,22 @@ export class Reader implements Role {
       const frame = encodeCount(mail.id, Math.min(count, countMax), isCut);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
-      const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
-      sendFrame(this.websocket, mail, FRAMES.live, frame, 0);
+      if (mail.before === null) {
+        const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
+        sendFrame(this.websocket, mail, FRAMES.live, frame, 0);
+      }
       this.handOver(mail, query.lateSeq as number);
     }
+    if (query.next !== null) this.start(client, query.next);
     this.forgetIdle(client);
   }
 
   /** The monitor sees it before the next event; what has come since is why it would be woken. */
-  private handOver({ connId, slot, gen, takenAtMs, changes, body }: QueryMail, headSeq: number) {
+  private handOver(mail: QueryMail, headSeq: number): void {
+    const { connId, slot, gen, takenAtMs, changes, body } = mail;
     const monitor = this.monitorOf(connId);
-    sendSubscribe(monitor, { connId, slot, gen, headSeq, takenAtMs }, body);
+    const isWidening = mail.before !== null;
+    sendSubscribe(monitor, { connId, slot, gen, headSeq, takenAtMs, isWidening }, body);
     if (this.changes.count() !== changes) monitor.ring();
   }
 
@@ -302,6 +330,18 @@ export class Reader implements Role {
   private monitorOf(connId: number): Outbox {
     return this.monitors[connId % this.monitors.length] as Outbox;
   }
+}
+
+/** What widens a subscription comes after what is still under way for it; two such become one. */
+function waitsForOther(client: Client, mail: QueryMail): boolean {
+  for (const query of client.queries) {
+    if (query.mail.isCount || query.mail.slot !== mail.slot || query.mail.gen !== mail.gen)
+      continue;
+    const { before, takenAtMs, changes } = query.next ?? mail;
+    query.next = { ...mail, before, takenAtMs, changes };
+    return true;
+  }
+  return false;
 }
 
 function nowSeconds(): number {

@@ -28,6 +28,8 @@ export interface Station {
   readonly changes: SharedArrayBuffer;
   readonly keyFilter: SharedArrayBuffer;
   readonly removers: SharedArrayBuffer;
+  /** Of which connections' challenges are made (challenge.ts). */
+  readonly challengeSecret: string;
   /** Upstream first. */
   readonly inbound: readonly RingEnd[];
   readonly websocket: RingEnd;

@@ -10,9 +10,10 @@ import { current, setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { clientAddress, compileNetworks, type Networks } from "../http/client-address.ts";
 import { isRelayPath, respond } from "../http/respond.ts";
-import { encodeNotice } from "../protocol/message.ts";
+import { encodeAuth, encodeNotice } from "../protocol/message.ts";
 import type { RingConsumer } from "../ring/ring.ts";
-import { Connection, type Socket, type SocketData } from "./connection.ts";
+import { challengeOf } from "./challenge.ts";
+import { Connection, logClosed, type Socket, type SocketData } from "./connection.ts";
 import { MAIL, NO_SLOT, readDone, readRef } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
 import { IngesterFeed } from "./ingester-feed.ts";
@@ -166,6 +167,9 @@ export class WebsocketThread {
     socket.data.connection = connection;
     this.connections.set(connection.id, connection);
     connection.wire = this.wireMeter?.claim(socket.data.peerPort) ?? null;
+    const challenge = encodeAuth(challengeOf(this.pool.challengeSecret, connection.id));
+    this.sender.queue(connection, challenge, challenge.length);
+    this.sender.flush();
     log("debug", "websocket", `connection ${connection.id} opened from ${socket.data.address}`);
   }
 
@@ -369,19 +373,6 @@ export class WebsocketThread {
       }
     }
   }
-}
-
-function logClosed(connection: Connection, code: number, reason: string, wire: string): void {
-  const { id, socket, received, sent, endReason } = connection;
-  const seconds = ((performance.now() - connection.openedAt) / 1000).toFixed(1);
-  const why = endReason ?? (reason === "" ? String(code) : `${code} ${reason}`);
-  log(
-    "info",
-    "websocket",
-    `connection ${id} from ${socket.data.address} closed after ${seconds} s (${why}): ` +
-      `received ${received.messages} messages, ${received.bytes} bytes; ` +
-      `sent ${sent.messages} messages, ${sent.bytes} bytes, ${sent.compressed} compressed${wire}`,
-  );
 }
 
 /** An IPv6 address may be given as in a URL, in brackets. */

@@ -90,9 +90,9 @@ describe("the configuration in force", () => {
       "[relay]",
       'host = "127.0.0.1" # default',
       "port = 1 # from file odd?name.toml",
-      'real_ip_header = "" # default',
+      "urls = [] # default",
     ]);
-    expect(lines[9]).toBe(
+    expect(lines[10]).toBe(
       'trusted_proxies = ["10.0.0.0/8", "::1"] # from env NANDU_RELAY_TRUSTED_PROXIES',
     );
   });

@@ -111,7 +111,7 @@ describe("a refusal is no more than a NOTICE, so that its sender waits for ever"
     [
       "AUTH",
       ["AUTH", event],
-      ["OK", event.id, false, "unsupported: this relay has no AUTH (NIP-42)"],
+      ["OK", event.id, false, "invalid: AUTH must carry an event of kind 22242"],
     ],
     ["NEG-OPEN", ["NEG-OPEN", "n", {}, "61"], ["NEG-ERR", "n", unknown("NEG-OPEN")]],
     ["NEG-MSG", ["NEG-MSG", "n", "61"], ["NEG-ERR", "n", unknown("NEG-MSG")]],

@@ -202,7 +202,8 @@ describe("too many subscriptions", () => {
     let sent = 0;
     const sendSome = () => {
       const frames: Buffer[] = [];
-      for (let i = 0; i < 1000; i++) frames.push(messageFrame("REQ", `s${sent++}`, { kinds: [4] }));
+      for (let i = 0; i < 1000; i++)
+        frames.push(messageFrame("REQ", `s${sent++}`, { kinds: [14] }));
       socket.write(Buffer.concat(frames));
     };
     sendSome();

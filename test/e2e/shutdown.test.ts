@@ -147,7 +147,7 @@ describe("a database that can't be opened ends the relay with a reason and a cod
         db.run("PRAGMA user_version = 999");
       },
       reason:
-        /^nandu: can't open the database \S+: it has version 999, this nandu knows 2: use a newer/m,
+        /^nandu: can't open the database \S+: it has version 999, this nandu knows 3: use a newer/m,
     },
   ];
   for (const { desc, spoil, reason } of rows) {
@@ -172,7 +172,7 @@ test("a thread that fails takes the relay with it, and a line says which and why
     // Somebody puts a row into the database that is no event. The writer reads it for the monitors.
     using db = new Database(databasePath(dataDir));
     db.run("INSERT INTO event SELECT seq + 1, zeroblob(32), 0, 1, 0, x'00' FROM head");
-    db.run("UPDATE head SET seq = seq + 1, part = part + 1");
+    db.run("UPDATE head SET seq = seq + 1, part = part + 1, turn = turn + 1");
   }
   expect(await relay.process.exited).toBe(70);
   const why = "database: a payload that is no event";

@@ -230,8 +230,18 @@ describe("CLOSE", () => {
   });
 });
 
+describe("AUTH", () => {
+  test("carries an event", () => {
+    const message = parseClientMessage(`["AUTH",{"id":"${id}"}]`, limits);
+    expect(message).toEqual({ type: "AUTH", id, event: { id } });
+  });
+});
+
+const BAD_ID = "id must be 64 lower-case hex digits";
+const NO_EVENT = "AUTH must carry an event object";
+
 describe("messages of other NIPs and of none", () => {
-  const noAuth = ["OK", id, false, "unsupported: this relay has no AUTH (NIP-42)"];
+  const auth = (reason: string) => ["NOTICE", `invalid: ${reason}`];
   const negErr = (verb: string, sub: string) => [
     "NEG-ERR",
     sub,
@@ -239,12 +249,11 @@ describe("messages of other NIPs and of none", () => {
   ];
   const shown33 = JSON.stringify(`${"Y".repeat(32)}…`);
   expectFrames([
-    { desc: "AUTH with an event", text: `["AUTH",{"id":"${id}"}]`, frame: noAuth },
-    { desc: "AUTH id of 257", text: `["AUTH",{"id":"${long257}"}]`, frame: unknownType('"AUTH"') },
-    { desc: "AUTH without id", text: '["AUTH",{}]', frame: unknownType('"AUTH"') },
-    { desc: "AUTH with an array", text: '["AUTH",[]]', frame: unknownType('"AUTH"') },
-    { desc: "AUTH with null", text: '["AUTH",null]', frame: unknownType('"AUTH"') },
-    { desc: "AUTH as relays send it", text: '["AUTH","x"]', frame: unknownType('"AUTH"') },
+    { desc: "AUTH id of 257", text: `["AUTH",{"id":"${long257}"}]`, frame: auth(BAD_ID) },
+    { desc: "AUTH without id", text: '["AUTH",{}]', frame: auth(BAD_ID) },
+    { desc: "AUTH with an array", text: '["AUTH",[]]', frame: auth(NO_EVENT) },
+    { desc: "AUTH with null", text: '["AUTH",null]', frame: auth(NO_EVENT) },
+    { desc: "AUTH as relays send it", text: '["AUTH","x"]', frame: auth(NO_EVENT) },
     { desc: "NEG-OPEN", text: '["NEG-OPEN","n",{},"61"]', frame: negErr("NEG-OPEN", "n") },
     { desc: "NEG-MSG", text: '["NEG-MSG","\\"","61"]', frame: negErr("NEG-MSG", '"') },
     { desc: "NEG-CLOSE", text: '["NEG-CLOSE",""]', frame: negErr("NEG-CLOSE", "") },
@@ -333,6 +342,7 @@ function checkMessage(text: string): string {
     case "refused":
       checkFrame(message.frame);
       return message.frame.slice(2, message.frame.indexOf('"', 2));
+    case "AUTH":
     case "EVENT": {
       const event = parseEvent(message.event, {
         tagsMax: 5,
@@ -438,7 +448,7 @@ testRandomly(
       seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
     }
     const outcomes = ["good event", "bad event", "REQ", "COUNT", "CLOSE"];
-    const refusals = ["NOTICE", "CLOSED", "OK", "NEG-ERR"];
+    const refusals = ["NOTICE", "CLOSED", "NEG-ERR"];
     expect([...seen.keys()].sort()).toEqual([...outcomes, ...refusals].sort());
     for (const [outcome, count] of seen) expect([outcome, count > 100]).toEqual([outcome, true]);
   },

@@ -1,7 +1,9 @@
 // A bare client: sends JSON, keeps every frame in order, and waits for the one a test is about. It
-// hides nothing, so that tests can assert whole messages.
+// hides nothing, so that tests can assert whole messages, but the challenge that each connection
+// begins with (NIP-42), which is `challenge`.
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { signInEvent } from "./events.ts";
 
 export type Frame = readonly unknown[];
 
@@ -16,8 +18,11 @@ export class Client {
   /** Everything received so far. */
   readonly frames: Frame[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
+  /** Of the first frame. */
+  challenge = "";
   private readonly socket: WebSocket;
   private readonly waiters = new Set<Waiter>();
+  private onChallenge: () => void = () => {};
   /** Frames before this one have been returned by `next` already. */
   private at = 0;
 
@@ -26,18 +31,18 @@ export class Client {
     this.closed = new Promise((resolve) => {
       socket.onclose = ({ code, reason }) => resolve({ code, reason });
     });
-    socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+    socket.onmessage = ({ data }) => this.onFirst(JSON.parse(String(data)) as Frame);
   }
 
   static async connect(url: string, options: Record<string, unknown> = {}): Promise<Client> {
     return Client.over(new WebSocket(url, options as never));
   }
 
-  /** For a socket that has just been made, of whatever implementation. */
+  /** For a socket that has just been made, of whatever implementation. Waits for the challenge. */
   static async over(socket: WebSocket): Promise<Client> {
     const client = new Client(socket);
     await new Promise<void>((resolve, reject) => {
-      socket.onopen = () => resolve();
+      client.onChallenge = resolve;
       socket.onerror = () => reject(new Error(`can't connect to ${socket.url}`));
     });
     return client;
@@ -75,9 +80,14 @@ export class Client {
 
   /** Publishes and returns the OK. */
   async publish(event: { id: string }): Promise<Frame> {
-    const accepts = (frame: Frame): boolean => frame[0] === "OK" && frame[1] === event.id;
-    const answer = this.wait(accepts, `OK ${event.id}`);
-    this.send("EVENT", event);
+    return this.ask(event.id, "EVENT", event);
+  }
+
+  /** Sends a message that is answered by an OK of this id. */
+  async ask(id: string, ...message: unknown[]): Promise<Frame> {
+    const accepts = (frame: Frame): boolean => frame[0] === "OK" && frame[1] === id;
+    const answer = this.wait(accepts, `OK ${id}`);
+    this.send(...message);
     return answer;
   }
 
@@ -125,6 +135,19 @@ export class Client {
 
   close(): void {
     this.socket.close();
+  }
+
+  /** Signs in with the key of an author of events.ts, and returns the OK. */
+  async signIn(author: number, relay = this.socket.url): Promise<Frame> {
+    const event = signInEvent(author, this.challenge, relay);
+    return this.ask(event.id, "AUTH", event);
+  }
+
+  private onFirst(frame: Frame): void {
+    if (frame[0] !== "AUTH") throw new Error(`no challenge, but ${JSON.stringify(frame)}`);
+    this.challenge = frame[1] as string;
+    this.socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+    this.onChallenge();
   }
 
   private onFrame(frame: Frame): void {

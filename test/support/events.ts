@@ -140,6 +140,21 @@ export class EventFactory {
   }
 }
 
+/** Signs its author in (NIP-42), if nothing in `more` keeps it from doing so. */
+export function signInEvent(
+  author: number,
+  challenge: string,
+  relay: string,
+  more: Partial<EventTemplate> = {},
+): NostrEvent {
+  const tags = [
+    ["relay", relay],
+    ["challenge", challenge],
+  ];
+  const created_at = Math.floor(Date.now() / 1000);
+  return signEvent({ kind: 22242, tags, content: "", created_at, ...more }, authorKey(author));
+}
+
 /** Events of real clients, beside the project and not part of it; empty where they are missing. */
 export function readRealEvents(): NostrEvent[] {
   const path = join(import.meta.dir, "../../../shared/data/real-events.jsonl");

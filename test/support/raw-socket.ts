@@ -92,7 +92,7 @@ export class RawSocket {
     return raw;
   }
 
-  /** A WebSocket, its handshake done. `headers` are lines with their ends. */
+  /** A WebSocket, its handshake done, the challenge taken. `headers` are lines with their ends. */
   static async open(port: number, headers = ""): Promise<RawSocket> {
     const raw = await RawSocket.connect(port);
     raw.write(`${HANDSHAKE}${headers}\r\n`);
@@ -100,7 +100,11 @@ export class RawSocket {
       const end = raw.input.indexOf("\r\n\r\n");
       return end < 0 ? null : raw.cut(end + 4);
     });
-    if (head?.toString().startsWith("HTTP/1.1 101 ") === true) return raw;
+    if (head?.toString().startsWith("HTTP/1.1 101 ") === true) {
+      const [type] = (await raw.nextMessage()) ?? [];
+      if (type === "AUTH") return raw;
+      throw new Error(`no challenge, but ${String(type)}`);
+    }
     throw new Error(`no WebSocket: ${head?.toString() ?? "the connection has ended"}`);
   }
 

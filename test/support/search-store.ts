@@ -65,7 +65,7 @@ export class SearchStore extends TestStore {
     const parsed = filters.map((one) => parseFilter(one, SEARCH_KINDS) as Filter | null);
     const wanted = parsed.filter((filter) => filter !== null);
     const all = { ...LIMITS, nowSeconds: () => 0, ...options };
-    const scan = new Scan(this.reader, wanted, all, this.searches);
+    const scan = new Scan(this.reader, wanted, all, null, this.searches);
     const events: NostrEvent[] = [];
     for (;;) {
       const found = scan.next();

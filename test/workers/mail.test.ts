@@ -2,11 +2,13 @@
 
 import { describe, expect, test } from "bun:test";
 import { type Filter, MATCH_ALL, UNTIL_MAX } from "../../src/protocol/filter.ts";
+import { NOBODY } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
 import { createRing, RingConsumer, RingProducer } from "../../src/ring/ring.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import {
+  encodeFilters,
   encodeQuery,
   MAIL,
   NO_SLOT,
@@ -31,6 +33,7 @@ import {
   trySendCredit,
   trySendStop,
   trySendSubscriptionEnded,
+  type SubscribeMail,
 } from "../../src/workers/mail.ts";
 import {
   eventMailBytes,
@@ -182,9 +185,12 @@ describe("on the road of subscriptions", () => {
       changes: u32(random) | 0,
     };
     const id = random.text(64);
-    const body = encodeQuery(post.out, id, filters) as Buffer;
+    const viewer = new Set(random.list(random.below(3), () => random.text(64)));
+    const before = viewer.size === 0 || random.oneIn(2) ? null : new Set([...viewer].slice(1));
+    const body = encodeQuery(post.out, id, encodeFilters(filters), viewer, before) as Buffer;
     sendQuery(post.out, query, body);
-    expect(post.receive(MAIL.query, readQuery)).toEqual({ ...query, id, filters, body });
+    const more = { id, filters, viewer, before, body };
+    expect(post.receive(MAIL.query, readQuery)).toEqual({ ...query, ...more });
   });
 
   test("a query too long for the rings is told from the longest, which goes all the way", () => {
@@ -193,26 +199,43 @@ describe("on the road of subscriptions", () => {
       ...MATCH_ALL,
       tags: [{ letter: "t", values: new Set(["x".repeat(length)]) }],
     });
-    const fits = (length: number) => encodeQuery(small.out, "x", [filterOf(length)]) !== null;
+    const encode = (filters: Filter[]) => {
+      return encodeQuery(small.out, "x", encodeFilters(filters), NOBODY);
+    };
+    const fits = (length: number) => encode([filterOf(length)]) !== null;
     const longest = Array.from({ length: 512 }, (_, i) => i).findLastIndex(fits);
     expect(longest).toBeGreaterThan(300);
     expect(Array.from({ length: longest }, (_, i) => fits(i)).every(Boolean)).toBe(true);
-    const mail = { connId: 1, slot: 2, gen: 3, headSeq: 4, takenAtMs: 5 };
+    const mail = { connId: 1, slot: 2, gen: 3, headSeq: 4, takenAtMs: 5, isWidening: false };
     const filters = [filterOf(longest)];
-    sendSubscribe(small.out, mail, encodeQuery(small.out, "x", filters) as Buffer);
+    sendSubscribe(small.out, mail, encode(filters) as Buffer);
     expect(small.receive(MAIL.subscribe, readWholeSubscribe)).toEqual({
       ...mail,
       id: "x",
       filters,
-    });
+      viewer: NOBODY,
+      before: null,
+    } as SubscribeMail);
   });
 
   eachRound("subscribe", (random) => {
-    const mail = { ...makeRef(random), headSeq: large(random), takenAtMs: large(random) };
+    const times = { headSeq: large(random), takenAtMs: large(random) };
+    const mail = { ...makeRef(random), ...times, isWidening: random.oneIn(2) };
+    const viewer = new Set(random.list(random.below(3), () => random.text(64)));
     const id = random.text(64);
     const filters = random.list(random.below(5), () => makeFilter(random));
-    sendSubscribe(post.out, mail, encodeQuery(post.out, id, filters) as Buffer);
-    expect(post.receive(MAIL.subscribe, readWholeSubscribe)).toEqual({ ...mail, id, filters });
+    sendSubscribe(
+      post.out,
+      mail,
+      encodeQuery(post.out, id, encodeFilters(filters), viewer) as Buffer,
+    );
+    expect(post.receive(MAIL.subscribe, readWholeSubscribe)).toEqual({
+      ...mail,
+      id,
+      filters,
+      viewer,
+      before: null,
+    } as SubscribeMail);
   });
 
   eachRound("close", (random) => {

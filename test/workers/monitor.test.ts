@@ -7,12 +7,14 @@ import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { NOBODY } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/ring.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import { Changes } from "../../src/workers/changes.ts";
 import {
+  encodeFilters,
   encodeQuery,
   MAIL,
   sendClose,
@@ -74,6 +76,7 @@ class TestMonitor {
       changes: new Changes().shared,
       keyFilter: new KeyFilter().shared,
       removers: new HandledRemovers(1).shared,
+      challengeSecret: "",
       inbound,
       websocket,
       writer: null,
@@ -102,8 +105,9 @@ class TestMonitor {
   subscribe(ref: Ref, filters: readonly RawFilter[], headSeq: number): void {
     const parsed = filters.map((filter) => parseFilter(filter) as Filter);
     const takenAtMs = Number.MAX_SAFE_INTEGER; // no ephemeral event from before is wanted
-    const body = encodeQuery(this.fromReader, subscriptionId(ref), parsed) as Buffer;
-    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs }, body);
+    const id = subscriptionId(ref);
+    const body = encodeQuery(this.fromReader, id, encodeFilters(parsed), NOBODY) as Buffer;
+    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs, isWidening: false }, body);
   }
 
   /** Handles all that was sent, and takes what that leads to. */

@@ -1,0 +1,14 @@
+// Who may read what, as configured. Each thread asks for itself.
+
+import { kindSet } from "../protocol/kind-set.ts";
+import { Visibility } from "../protocol/visibility.ts";
+import { derived } from "./derived.ts";
+
+export const visibility = derived(
+  (settings) =>
+    new Visibility({
+      privateKinds: kindSet(settings["auth.private_kinds"]),
+      signedInKinds: kindSet(settings["auth.read_kinds"]),
+      isAllSignedIn: settings["auth.read"],
+    }),
+);

@@ -1,0 +1,98 @@
+// Who may see which events. Kinds that are private (NIP-04, NIP-17, NIP-59) are for their author
+// and the keys in their `p` tags, once signed in (NIP-42); of others the operator may ask that
+// whoever reads them is signed in, with any key. Pure; belongs to no thread.
+//
+// Whoever reads events for a client asks here: stored ones, live ones, counts, search. What isn't
+// visible leaves no trace: it uses up no limit, is in no count and no hint.
+
+import type { NostrEvent } from "./event.ts";
+import type { Filter } from "./filter.ts";
+import type { Reason } from "./reason.ts";
+
+/** The keys that a connection has signed in with. */
+export type Viewer = ReadonlySet<string>;
+
+export const NOBODY: Viewer = new Set();
+
+export interface VisibilityRules {
+  /** For author and recipients. */
+  readonly privateKinds: ReadonlySet<number>;
+  /** For whoever has signed in. */
+  readonly signedInKinds: ReadonlySet<number>;
+  /** Whether all kinds are like the latter. */
+  readonly isAllSignedIn: boolean;
+}
+
+export class Visibility {
+  readonly rules: VisibilityRules;
+  /** Kinds that not everybody may see. */
+  readonly hiddenKinds: ReadonlySet<number>;
+
+  constructor(rules: VisibilityRules) {
+    this.rules = rules;
+    this.hiddenKinds = new Set([...rules.privateKinds, ...rules.signedInKinds]);
+  }
+
+  sees(viewer: Viewer, event: Pick<NostrEvent, "kind" | "pubkey" | "tags">): boolean {
+    if (!this.hiddenKinds.has(event.kind)) return true;
+    if (viewer.size === 0) return false;
+    return !this.rules.privateKinds.has(event.kind) || isInvolved(viewer, event);
+  }
+
+  /** Whether a filter may match events that some can't see. */
+  mayMatchHidden(filter: Filter): boolean {
+    if (filter.kinds === null) return this.hiddenKinds.size > 0;
+    for (const kind of filter.kinds) if (this.hiddenKinds.has(kind)) return true;
+    return false;
+  }
+
+  /** Whether a filter asks for private kinds only. */
+  isPrivate(filter: Filter): boolean {
+    if (filter.kinds === null) return false;
+    for (const kind of filter.kinds) if (!this.rules.privateKinds.has(kind)) return false;
+    return true;
+  }
+
+  /** Why a REQ or COUNT can't be answered before its client has signed in; null when it can. */
+  checkRead(viewer: Viewer, filters: readonly Filter[]): Reason | null {
+    if (viewer.size > 0) return null;
+    if (this.rules.isAllSignedIn) return "auth-required: sign in to read from this relay";
+    const isHidden = (filter: Filter): boolean => {
+      if (filter.kinds === null) return false;
+      for (const kind of filter.kinds) if (!this.hiddenKinds.has(kind)) return false;
+      return true;
+    };
+    if (filters.length === 0 || !filters.every(isHidden)) return null;
+    return filters.every((filter) => this.isPrivate(filter))
+      ? "auth-required: private events are only for their authors and recipients, sign in first"
+      : "auth-required: sign in to read these kinds";
+  }
+
+  /**
+   * The filters that find, among what `filter` matches, all that `after` sees and `before` didn't:
+   * and little else, so that a sign-in doesn't read everything again.
+   */
+  widen(filter: Filter, before: Viewer, after: Viewer): Filter[] {
+    const found: Filter[] = [];
+    const among = (kinds: ReadonlySet<number>): Filter | null => {
+      const both = filter.kinds === null ? kinds : filter.kinds.intersection(kinds);
+      return both.size === 0 ? null : { ...filter, kinds: both };
+    };
+    const added = after.difference(before);
+    const ofPrivate = among(this.rules.privateKinds);
+    if (ofPrivate !== null && added.size > 0) {
+      const authors = filter.authors === null ? added : filter.authors.intersection(added);
+      if (authors.size > 0) found.push({ ...ofPrivate, authors });
+      found.push({ ...ofPrivate, tags: [...filter.tags, { letter: "p", values: added }] });
+    }
+    const ofSignedIn = among(this.rules.signedInKinds.difference(this.rules.privateKinds));
+    if (ofSignedIn !== null && before.size === 0 && after.size > 0) found.push(ofSignedIn);
+    return found;
+  }
+}
+
+/** NIP-17: "kind 1059 … only to the recipients"; NIP-04: both sides of the conversation. */
+function isInvolved(viewer: Viewer, event: Pick<NostrEvent, "pubkey" | "tags">): boolean {
+  if (viewer.has(event.pubkey)) return true;
+  return event.tags.some(([name, value]) => name === "p" && viewer.has(value ?? ""));
+}
