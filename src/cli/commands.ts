@@ -10,6 +10,7 @@ import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
+import { searchCommand } from "./search.ts";
 
 const helpCommand: Command = {
   name: "help",
@@ -40,6 +41,7 @@ const COMMANDS: readonly Command[] = [
   importCommand,
   exportCommand,
   scanCommand,
+  searchCommand,
   deleteCommand,
   infoCommand,
   configCommand,

@@ -14,6 +14,9 @@ export function parseFilterArgument(text: string): Filter[] {
   }
   const filters: Filter[] = [];
   for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
+    if (typeof one === "object" && one !== null && "search" in one) {
+      throw new UsageError("a filter with a search is for nandu search");
+    }
     const filter = parseFilter(one);
     if (typeof filter === "string") throw new UsageError(`the filter is ${filter}`);
     if (filter !== null) filters.push(filter);

@@ -4,7 +4,13 @@
 
 import type { Database, Statement } from "bun:sqlite";
 import { describeError, log } from "../config/log.ts";
-import { openSearchForReading, searchFileNumber, shardTable } from "./search-schema.ts";
+import {
+  areSameFiles,
+  NO_FILES,
+  openSearchForReading,
+  searchFiles,
+  shardTable,
+} from "./search-schema.ts";
 
 export interface SearchHead {
   /** Events up to this one are indexed. */
@@ -31,7 +37,7 @@ const NOTHING: SearchHead = { seq: 0, kindCount: 0, shards: [] };
 export class SearchReader {
   private readonly dataDir: string;
   private db: Database | null = null;
-  private fileNumber = 0;
+  private files = NO_FILES;
   private readonly statements = new Map<number, Statement>();
 
   constructor(dataDir: string) {
@@ -59,6 +65,15 @@ export class SearchReader {
     });
   }
 
+  /** How many events are indexed. */
+  count(): number {
+    const { shards } = this.head();
+    return this.guarded(0, (db) => {
+      const rows = shards.map((shard) => db.query(`SELECT count(*) FROM ${shardTable(shard)}`));
+      return rows.reduce((sum, query) => sum + (query.values()[0] as [number])[0], 0);
+    });
+  }
+
   close(): void {
     this.statements.clear();
     this.db?.close();
@@ -67,11 +82,10 @@ export class SearchReader {
 
   /** `nothing` when there is no index, or it can't be read: the next call looks again. */
   private guarded<T>(nothing: T, read: (db: Database) => T): T {
-    const fileNumber = searchFileNumber(this.dataDir);
-    if (fileNumber !== this.fileNumber || this.db === null) {
+    if (this.db === null || !areSameFiles(this.files, searchFiles(this.dataDir))) {
       this.close();
-      this.fileNumber = fileNumber;
       this.db = openSearchForReading(this.dataDir);
+      this.files = searchFiles(this.dataDir);
     }
     if (this.db === null) return nothing;
     try {

@@ -93,9 +93,26 @@ export function openSearchForReading(dataDir: string): Database | null {
   }
 }
 
-/** Which file it is: another number when it was deleted and made anew. 0 when there is none. */
-export function searchFileNumber(dataDir: string): number {
-  return statSync(searchPath(dataDir), { throwIfNoEntry: false })?.ino ?? 0;
+/** The numbers of two files, 0 of one that isn't there. */
+export interface SearchFiles {
+  readonly database: number;
+  readonly log: number;
+}
+
+export const NO_FILES: SearchFiles = { database: 0, log: 0 };
+
+/**
+ * Which files they are: others when somebody has deleted one of them, while a connection that is
+ * open goes on with what nobody sees any more.
+ */
+export function searchFiles(dataDir: string): SearchFiles {
+  const path = searchPath(dataDir);
+  const numberOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.ino ?? 0;
+  return { database: numberOf(path), log: numberOf(`${path}-wal`) };
+}
+
+export function areSameFiles(a: SearchFiles, b: SearchFiles): boolean {
+  return a.database === b.database && a.log === b.log;
 }
 
 /** Who still has it open goes on with it as it was. */

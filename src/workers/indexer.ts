@@ -14,10 +14,12 @@ import type { RingConsumer } from "../ring/ring.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { SearchIndex } from "../store/search-index.ts";
 import {
+  areSameFiles,
   deleteSearch,
   ForeignIndex,
+  NO_FILES,
   openSearchForWriting,
-  searchFileNumber,
+  searchFiles,
 } from "../store/search-schema.ts";
 import { SearchSource } from "../store/search-source.ts";
 import { MAIL, sendStopped } from "./mail.ts";
@@ -45,8 +47,8 @@ export class Indexer implements Role {
   private readonly kinds = searchKinds(current.settings);
   private db: Database | null = null;
   private index: SearchIndex | null = null;
-  /** Of the open database: another one there means that somebody has deleted it. */
-  private fileNumber = 0;
+  /** Of the open database: when others are there, somebody has deleted it. */
+  private files = NO_FILES;
   /** At its start a process makes the index its own; later, another one may have. */
   private hasOpened = false;
   private nextAt = 0;
@@ -100,15 +102,23 @@ export class Indexer implements Role {
 
   private open(): SearchIndex {
     const dataDir = setting("data_dir");
-    if (this.index !== null && searchFileNumber(dataDir) === this.fileNumber) return this.index;
+    if (this.index !== null && this.isStillThere()) return this.index;
     this.close();
     this.db = openSearchForWriting(dataDir);
-    this.fileNumber = searchFileNumber(dataDir);
     this.index = new SearchIndex(this.db, this.source, this.kinds);
     const isMadeAnew = this.index.prepare(this.hasOpened);
     this.hasOpened = true;
-    if (isMadeAnew) log("info", "search", "the index is made anew, in the background");
+    this.files = searchFiles(dataDir);
+    const { seq } = this.source.head();
+    if (isMadeAnew && seq > 0) {
+      log("info", "search", `the index is made of ${seq} events, in the background`);
+    }
     return this.index;
+  }
+
+  private isStillThere(): boolean {
+    const { database, log } = this.files;
+    return database > 0 && log > 0 && areSameFiles(this.files, searchFiles(setting("data_dir")));
   }
 
   private close(): void {

@@ -9,6 +9,8 @@ import {
   randomSearchable,
   renderQuery,
 } from "../support/naive-search.ts";
+import { NOBODY, type Viewer, Visibility } from "../../src/protocol/visibility.ts";
+import { Sight } from "../../src/store/sight.ts";
 import { naiveMatches, type RawFilter } from "../support/random-filters.ts";
 import { SEARCH_KINDS, SearchStore } from "../support/search-store.ts";
 import { author, type Dice, forEachSeed, makeEvent } from "../support/unsigned-events.ts";
@@ -161,6 +163,25 @@ test("events of other kinds are never found, whatever the filter asks for", () =
   expect(store.search([{ search: "secret" }, { search: "secret", kinds: [4, 7] }]).events).toEqual(
     [],
   );
+});
+
+test("what its client may not see is not found, and leaves no trace", () => {
+  using store = new SearchStore();
+  const hidden = [0, 2].map((i) =>
+    makeEvent({ kind: 30_023, content: `word ${i}`, pubkey: author(i) }),
+  );
+  const open = [1, 3].map((i) => makeEvent({ content: `word ${i}` }));
+  store.write(hidden[0] as NostrEvent, open[0] as NostrEvent);
+  store.catchUp();
+  store.write(hidden[1] as NostrEvent, open[1] as NostrEvent); // not indexed yet
+  const rules = { privateKinds: new Set<number>(), isAllSignedIn: false };
+  const visibility = new Visibility({ ...rules, signedInKinds: new Set([30_023]) });
+  const ask = (filter: object, viewer: Viewer) =>
+    store.search([{ search: "word", ...filter }], {}, new Sight(visibility, viewer));
+  expect(ask({}, NOBODY)).toEqual({ events: open.toReversed(), hint: "finish", isCut: false });
+  expect(ask({ limit: 2 }, NOBODY)).toMatchObject({ hint: "finish" });
+  expect(ask({ kinds: [30_023] }, NOBODY)).toMatchObject({ events: [], hint: "finish" });
+  expect(ask({}, new Set([author(5)])).events.length).toBe(4);
 });
 
 test("nothing is found beyond the index while it is far behind, and the answer says so", () => {

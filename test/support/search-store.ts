@@ -11,6 +11,7 @@ import { SearchReader } from "../../src/store/search-reader.ts";
 import { openSearchForWriting, searchPath } from "../../src/store/search-schema.ts";
 import { SearchSource } from "../../src/store/search-source.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import type { Sight } from "../../src/store/sight.ts";
 import { TestStore } from "./test-store.ts";
 
 export const SEARCH_KINDS: ReadonlySet<number> = new Set([0, 1, 30_023]);
@@ -61,11 +62,15 @@ export class SearchStore extends TestStore {
     });
   }
 
-  search(filters: readonly unknown[], options: Partial<ScanOptions> = {}): Answer {
+  search(
+    filters: readonly unknown[],
+    options: Partial<ScanOptions> = {},
+    sight: Sight | null = null,
+  ): Answer {
     const parsed = filters.map((one) => parseFilter(one, SEARCH_KINDS) as Filter | null);
     const wanted = parsed.filter((filter) => filter !== null);
     const all = { ...LIMITS, nowSeconds: () => 0, ...options };
-    const scan = new Scan(this.reader, wanted, all, null, this.searches);
+    const scan = new Scan(this.reader, wanted, all, sight, this.searches);
     const events: NostrEvent[] = [];
     for (;;) {
       const found = scan.next();
