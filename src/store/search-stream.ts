@@ -18,7 +18,7 @@ import { idOrder } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 
 /** Events whose words fit that are ranked together. */
-const ROUND_HITS = 4096;
+const ROUND_HITS = 2048;
 /** Hits asked for in one step: a few milliseconds. */
 const STEP_HITS = 1024;
 /** Events not yet indexed that are looked at, and in one step. */
@@ -27,23 +27,25 @@ const STEP_LATE_EVENTS = 64;
 /** Events fetched in one step, and about how many bytes of them. */
 const FETCH_MAX = 64;
 const FETCH_BYTES = 256 * 1024;
-/** What all searches of a query may take together: events ranked, and time. */
+/** What all searches of a query may take together: events ranked, and this thread's time. */
 const BUDGET_HITS = 20_000;
-const BUDGET_MS = 1000;
+const BUDGET_MICROSECONDS = 1_000_000;
 const NEWEST = Number.MAX_SAFE_INTEGER;
 
 /** Shared by all searches of one query. */
 export class SearchBudget {
   private hits = BUDGET_HITS;
-  private milliseconds = BUDGET_MS;
+  private microseconds = BUDGET_MICROSECONDS;
 
   get isSpent(): boolean {
-    return this.hits <= 0 || this.milliseconds <= 0;
+    return this.hits <= 0 || this.microseconds <= 0;
   }
 
-  spend(hits: number, milliseconds: number): void {
+  /** `since`: what `process.threadCpuUsage` said before. */
+  spend(hits: number, since: NodeJS.CpuUsage): void {
+    const { user, system } = process.threadCpuUsage(since);
     this.hits -= hits;
-    this.milliseconds -= milliseconds;
+    this.microseconds -= user + system;
   }
 }
 
@@ -130,14 +132,14 @@ export class SearchStream {
 
   /** A bounded piece of work towards the next event. */
   step(): void {
-    const startedAt = performance.now();
+    const usage = process.threadCpuUsage();
     const hitsBefore = this.hits.length;
     if (this.expression === null) this.begin();
     else if (this.lateAfter < this.options.headSeq) this.lookAtLate();
     else if (!this.isRanked) this.collect();
     else if (this.hits.length > 0) this.fetch();
     else this.endRound();
-    this.budget.spend(Math.max(0, this.hits.length - hitsBefore), performance.now() - startedAt);
+    this.budget.spend(Math.max(0, this.hits.length - hitsBefore), usage);
   }
 
   /** Lets go of texts; not of those that were just fetched, or it may never get on. */
