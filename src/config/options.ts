@@ -198,6 +198,9 @@ export const OPTIONS = {
     with very many tags count for more than one.`,
   "store.checkpoint_pages": integer({ default: 4000, min: 1, max: 1_000_000, unit: "pages" })`
     After how many pages, of 8 KiB each, the write-ahead log is copied into the database file.`,
+  "store.history_entries": integer({ default: 100_000, min: 0, max: 100_000_000 })`
+    How many removals and refusals of events are remembered, for nandu why to tell. About 150 bytes
+    each. 0 means none.`,
   "store.expire_interval_s": integer({ default: 5, min: 1, max: DAY_S, unit: "s" })`
     How often expired events are removed from disk. They are never served once expired.`,
 

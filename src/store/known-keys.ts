@@ -1,7 +1,8 @@
-// What a writer knows of the strong keys in the index, so that it looks up only those that may be
-// there. Complete once everything that was in the index has been read, for all that comes later
-// goes through the tail: only what another process has both written and moved unseen is missed,
-// which the tail tells; then all is read again.
+// What a writer knows of the strong keys in the index and in the table `gone` (gone.ts), so that it
+// looks up only those that may be there. Complete once everything that was in the index has been
+// read, for all that comes later goes through the tail: only what another process has both written
+// and moved unseen is missed, which the tail tells; then all is read again. Of `gone`, all is read
+// again whenever another process has written.
 
 import type { Database, Statement } from "bun:sqlite";
 import type { KeyFilter } from "./key-filter.ts";
@@ -16,10 +17,13 @@ export class KnownKeys implements KeySink {
   private readonly select: Statement;
   /** The last key read; null once all have been. */
   private last: number | null = STRONG_KEYS - 1;
+  private readonly selectGone: Statement;
+  private lastGone: number | null = 0;
 
   constructor(db: Database, filter: KeyFilter) {
     this.filter = filter;
     this.select = db.prepare("SELECT key FROM term WHERE key > ? ORDER BY key LIMIT ?");
+    this.selectGone = db.prepare("SELECT key FROM gone WHERE key > ? ORDER BY key LIMIT ?");
   }
 
   add(strongKey: number): void {
@@ -30,17 +34,32 @@ export class KnownKeys implements KeySink {
     this.last = STRONG_KEYS - 1;
   }
 
+  /** Another process has written. */
+  onOther(): void {
+    this.lastGone = 0;
+  }
+
+  /** False when nothing in `gone` has that key. */
+  mayBeGone(strongKey: number): boolean {
+    return this.lastGone !== null || this.filter.mayHave(strongKey);
+  }
+
   /** False when the key is in the index for sure not: then nobody has to look. */
   mayHave(strongKey: number): boolean {
     return this.last !== null || this.filter.mayHave(strongKey);
   }
 
-  /** Reads some more of what is in the index; true when there is more to read. */
+  /** Reads some more of what is in the database; true when there is more to read. */
   learn(): boolean {
-    if (this.last === null) return false;
-    const rows = this.select.values(this.last, STEP_KEYS) as [number][];
+    if (this.lastGone !== null) this.lastGone = this.read(this.selectGone, this.lastGone);
+    if (this.last !== null) this.last = this.read(this.select, this.last);
+    return this.lastGone !== null || this.last !== null;
+  }
+
+  /** The last key read, or null at the end. */
+  private read(select: Statement, after: number): number | null {
+    const rows = select.values(after, STEP_KEYS) as [number][];
     for (const [key] of rows) this.filter.add(key);
-    this.last = rows.at(-1)?.[0] ?? null;
-    return this.last !== null;
+    return rows.at(-1)?.[0] ?? null;
   }
 }

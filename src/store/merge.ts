@@ -11,7 +11,7 @@ import { RowInserter } from "./rows.ts";
 import type { Run } from "./run.ts";
 import type { Tail } from "./tail.ts";
 
-export interface WriterOptions {
+export interface MergerOptions {
   readonly synchronous: "off" | "normal" | "full";
   /** So many events' rows are moved at a time. */
   readonly tailEvents: number;
@@ -39,14 +39,14 @@ interface Move {
 export class Merger {
   private readonly db: Database;
   private readonly tail: Tail;
-  private readonly options: WriterOptions;
+  private readonly options: MergerOptions;
   private readonly terms: RowInserter;
   private readonly begun: Statement;
   private readonly ended: Statement;
   private readonly deleteParts: Statement;
   private move: Move | null = null;
 
-  constructor(db: Database, tail: Tail, options: WriterOptions) {
+  constructor(db: Database, tail: Tail, options: MergerOptions) {
     this.db = db;
     this.tail = tail;
     this.options = options;

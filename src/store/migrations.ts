@@ -101,6 +101,13 @@ const HISTORY = `
     id BLOB NOT NULL,          -- with created_at: the last version that is gone
     PRIMARY KEY (key, pubkey)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE erase (         -- authors whose events are to be removed (erase.ts)
+    pubkey BLOB NOT NULL,
+    what TEXT NOT NULL,        -- as in history
+    until INTEGER NOT NULL,    -- those created up to then
+    detail TEXT NOT NULL,
+    PRIMARY KEY (pubkey, what)
+  ) STRICT, WITHOUT ROWID;
   `;
 
 /** The tables that came with the third version, in the order they are made. */

@@ -5,12 +5,15 @@
 //   event  one row an event; `seq` grows in commit order, across processes, and is never reused
 //   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → info (term.ts)
 //   tail   what is not in `term` yet of the index, a blob for each commit (tail.ts)
+//   history, gone, erase   what became of events, and what must not come back (history.ts, gone.ts)
 //   head   one row: the last `seq` given out, and how far the tail has been moved
 
 import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setting } from "../config/current.ts";
+import { isThisRelay } from "../config/this-relay.ts";
+import type { IsThisRelay } from "../protocol/relay-url.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /** "nndu". */
@@ -36,6 +39,9 @@ export interface StoreOptions {
   readonly tailEvents: number;
   /** Pages in the write-ahead log before a commit moves them into the database. */
   readonly checkpointPages: number;
+  /** How much is remembered of what became of events. */
+  readonly historyEntriesMax: number;
+  readonly isThisRelay: IsThisRelay;
 }
 
 /** The options in force, as this module wants them. */
@@ -47,6 +53,8 @@ export function storeOptions(): StoreOptions {
     mmapBytes: setting("store.mmap_bytes"),
     tailEvents: setting("store.tail_events"),
     checkpointPages: setting("store.checkpoint_pages"),
+    historyEntriesMax: setting("store.history_entries"),
+    isThisRelay: isThisRelay(),
   };
 }
 

@@ -21,6 +21,8 @@ export interface Head {
   readonly part: number;
   readonly merged: number;
   readonly merging: number;
+  /** Raised by every commit of events, by whomever. */
+  readonly turn: number;
 }
 
 /** What a writer's tail tells of the strong keys (term.ts) it comes to know. */
@@ -48,7 +50,7 @@ export class Tail {
   constructor(db: Database, sink: KeySink | null = null) {
     this.sink = sink;
     this.strongKeys = sink === null ? null : new Set();
-    this.selectHead = db.prepare("SELECT seq, part, merged, merging FROM head");
+    this.selectHead = db.prepare("SELECT seq, part, merged, merging, turn FROM head");
     this.selectParts = db.prepare(
       "SELECT part, entries, removed FROM tail WHERE part > ? ORDER BY part",
     );
@@ -56,16 +58,12 @@ export class Tail {
 
   /** Takes notice of what has been committed by now, by whomever. */
   refresh(): Head {
-    const [seq, part, merged, merging] = this.selectHead.values()[0] as [
-      number,
-      number,
-      number,
-      number,
-    ];
+    const row = this.selectHead.values()[0] as number[];
+    const [seq = 0, part = 0, merged = 0, merging = 0, turn = 0] = row;
     if (part !== this.part || !this.isLoaded) this.load(part);
     if (merged > this.merged) this.prune(merged);
     this.isLoaded = true;
-    return { seq, part, merged, merging };
+    return { seq, part, merged, merging, turn };
   }
 
   /**

@@ -12,7 +12,7 @@
 import { sha256 } from "../crypto/sha256.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
-import { KIND_DELETION } from "../protocol/kind.ts";
+import { KIND_DELETION, KIND_GIFT_WRAP } from "../protocol/kind.ts";
 
 /** What a term says of an event. Tags are told apart by their letter. */
 const WHAT = {
@@ -28,6 +28,8 @@ const WHAT = {
   deletedAddress: 8,
   /** Ordered by expiry instead of created_at. */
   expiring: 9,
+  /** An author who has asked to vanish (gone.ts). */
+  vanished: 10,
 } as const;
 
 /** Beyond an author's kinds. */
@@ -121,6 +123,20 @@ export function deletedAddressKey(address: string): number {
   return strongKey(WHAT.deletedAddress, address);
 }
 
+/** Authors come again, and a hash costs a microsecond. */
+const VANISHED_KEYS_KEPT = 4096;
+const vanishedKeys = new Map<string, number>();
+
+/** Where it would be found that this key's owner has asked to vanish (NIP-62). */
+export function vanishedKey(pubkey: string): number {
+  const known = vanishedKeys.get(pubkey);
+  if (known !== undefined) return known;
+  if (vanishedKeys.size >= VANISHED_KEYS_KEPT) vanishedKeys.clear();
+  const key = strongKey(WHAT.vanished, pubkey);
+  vanishedKeys.set(pubkey, key);
+  return key;
+}
+
 /** The first 48 bits of an id: orders events of the same second as NIP-01 wants, lowest first. */
 export function idOrder(id: string): number {
   return Number.parseInt(id.slice(0, 12), 16);
@@ -133,8 +149,12 @@ export interface EventKeys {
   readonly author: number;
   /** For replaceables: where the current version is found. */
   readonly address: number;
-  /** Where a deletion of this very event would be found. Looked up, not stored. */
-  readonly deletedId: number;
+  /**
+   * Where a deletion of this very event would be found, by each of its owners, and where their
+   * requests to vanish would. Looked up, not stored.
+   */
+  readonly deletedIds: readonly number[];
+  readonly vanished: readonly number[];
   readonly deletedAddress: number;
   /** The rest of what is stored: author, kind, tags…, each key once. */
   readonly terms: readonly number[];
@@ -150,14 +170,28 @@ export function eventKeys(event: NostrEvent): EventKeys {
   }
   if (kind === KIND_DELETION) pushDeletions(event, terms);
   const address = addressOf(event);
+  const owners = ownersOf(event);
   return {
     id: idKey(id),
     author,
     address: address === null ? 0 : addressKey(address),
-    deletedId: deletedIdKey(id, pubkey),
+    deletedIds: owners.map((owner) => deletedIdKey(id, owner)),
+    vanished: owners.map(vanishedKey),
     deletedAddress: address === null ? 0 : deletedAddressKey(address),
     terms: [...new Set(terms)], // a tag can be crafted to share a quick key of its own event
   };
+}
+
+/**
+ * Who may have an event deleted: its author, and of a gift wrap, whose author is nobody, the
+ * recipients (NIP-59). The author comes first.
+ */
+export function ownersOf({ kind, pubkey, tags }: NostrEvent): readonly string[] {
+  if (kind !== KIND_GIFT_WRAP) return [pubkey];
+  const owners = new Set([pubkey]);
+  for (const [name, value] of tags)
+    if (name === "p" && isIndexedTag(name, value)) owners.add(value!);
+  return [...owners];
 }
 
 /** NIP-09: only the author's own events can be meant, so the author is part of the key. */

@@ -27,6 +27,16 @@ export const DELETED: Verdict = {
   reason: "blocked: this event was deleted by its author",
   seq: 0,
 };
+export const VANISHED: Verdict = {
+  accepted: false,
+  reason: "blocked: its author has asked to vanish from this relay",
+  seq: 0,
+};
+export const SUPERSEDED: Verdict = {
+  accepted: false,
+  reason: "blocked: a newer version of this event was deleted by its author",
+  seq: 0,
+};
 export const REPLACED: Verdict = {
   accepted: false,
   reason: "duplicate: a newer version of this event is stored",

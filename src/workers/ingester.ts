@@ -58,6 +58,7 @@ import {
 } from "./mail.ts";
 import { sendEvent, trySendEvent } from "./mail-event.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { RefusalLog } from "./refusals.ts";
 import { HandledRemovers, mayRemove, SentRemovers } from "./removers.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -84,6 +85,7 @@ export class Ingester implements Role {
   private readonly sessions = new Sessions();
   private readonly challengeSecret: string;
   private readonly answers: Answers;
+  private readonly refusalLog: RefusalLog;
 
   constructor(station: Station, bell: Doorbell) {
     if (station.writer === null) throw new Error("assert: an ingester without a writer");
@@ -101,6 +103,7 @@ export class Ingester implements Role {
     this.subscriptions = new Subscriptions(valuesMax);
     this.challengeSecret = station.challengeSecret;
     this.answers = new Answers(this.websocket);
+    this.refusalLog = new RefusalLog(this.writer);
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -178,6 +181,7 @@ export class Ingester implements Role {
     const refusal = this.takeEvent(connId, value, messageBytes);
     if (refusal === null) return;
     log("debug", "ingester", `refused event ${id} of connection ${connId}: ${refusal}`);
+    this.refusalLog.send(id, refusal);
     this.answers.answer(connId, encodeOk(id, false, refusal), messageBytes);
   }
 

@@ -8,15 +8,15 @@ import { type Candidate, textId } from "../store/candidate.ts";
 import { payloadText } from "../store/payload.ts";
 import { MAIL } from "./mail.ts";
 
-// event: f64 seq | f64 created_at | f64 expires | f64 × 4 keys (id, address, deletedId,
-//        deletedAddress) | u32 kind | u32 term count | u32 connId | u32 message bytes
-//        | f64 × terms | payload
+// event: f64 seq | f64 created_at | f64 expires | f64 × 3 keys (id, address, deletedAddress)
+//        | u32 owners | u32 0 | u32 kind | u32 term count | u32 connId | u32 message bytes
+//        | f64 × owners (deletedIds) | f64 × owners (vanished) | f64 × terms | payload
 
 const EVENT_HEADER_BYTES = 72;
-/** Of author, kind, both, and all. */
-const KEYS_BYTES = 4 * 8;
-/** A deletion has two keys for a tag. */
-const TAG_KEYS_BYTES = 2 * 8;
+/** Of author, kind, both, and all; and two of the author as an owner. */
+const KEYS_BYTES = 6 * 8;
+/** A tag of a deletion has two, one of a gift wrap three. */
+const TAG_KEYS_BYTES = 3 * 8;
 const PAYLOAD_HEADER_BYTES = 5;
 
 /** Of any event that is admitted. */
@@ -38,7 +38,9 @@ export interface EventMail extends Candidate {
 }
 
 export function eventMailBytes(candidate: Candidate): number {
-  return EVENT_HEADER_BYTES + 8 * candidate.keys.terms.length + candidate.payload.length;
+  const { terms, deletedIds, vanished } = candidate.keys;
+  const keysCount = terms.length + deletedIds.length + vanished.length;
+  return EVENT_HEADER_BYTES + 8 * keysCount + candidate.payload.length;
 }
 
 /** Blocks while the ring is full. */
@@ -80,19 +82,33 @@ function writeEvent(
   view.setFloat64(at + 16, candidate.expires, true);
   view.setFloat64(at + 24, keys.id, true);
   view.setFloat64(at + 32, keys.address, true);
-  view.setFloat64(at + 40, keys.deletedId, true);
-  view.setFloat64(at + 48, keys.deletedAddress, true);
+  view.setFloat64(at + 40, keys.deletedAddress, true);
+  view.setUint32(at + 48, keys.deletedIds.length, true);
   view.setUint32(at + 56, candidate.kind, true);
   view.setUint32(at + 60, keys.terms.length, true);
   view.setUint32(at + 64, connId, true);
   view.setUint32(at + 68, messageBytes, true);
-  let termAt = at + EVENT_HEADER_BYTES;
-  for (const term of keys.terms) {
-    view.setFloat64(termAt, term, true);
-    termAt += 8;
-  }
-  out.bytes.set(payload, termAt);
+  let keysAt = writeKeys(view, at + EVENT_HEADER_BYTES, keys.deletedIds);
+  keysAt = writeKeys(view, keysAt, keys.vanished);
+  keysAt = writeKeys(view, keysAt, keys.terms);
+  out.bytes.set(payload, keysAt);
   out.commit(MAIL.event, eventMailBytes(candidate));
+}
+
+/** Where they end. */
+function writeKeys(view: DataView, at: number, keys: readonly number[]): number {
+  let end = at;
+  for (const key of keys) {
+    view.setFloat64(end, key, true);
+    end += 8;
+  }
+  return end;
+}
+
+function readKeys(view: DataView, at: number, count: number): number[] {
+  const keys: number[] = [];
+  for (let i = 0; i < count; i++) keys.push(view.getFloat64(at + 8 * i, true));
+  return keys;
 }
 
 export function readEventSeq(ring: RingConsumer): number {
@@ -102,14 +118,12 @@ export function readEventSeq(ring: RingConsumer): number {
 /** The payload stays in the ring: whoever keeps it beyond the batch copies it. */
 export function readEvent(ring: RingConsumer): EventMail {
   const { view, offset: at } = ring;
+  const owners = view.getUint32(at + 48, true);
+  const ownersAt = at + EVENT_HEADER_BYTES;
   const termCount = view.getUint32(at + 60, true);
-  const terms: number[] = [];
-  let termAt = at + EVENT_HEADER_BYTES;
-  for (let i = 0; i < termCount; i++) {
-    terms.push(view.getFloat64(termAt, true));
-    termAt += 8;
-  }
-  const payload = ring.bytes.subarray(termAt, at + ring.length);
+  const termsAt = ownersAt + 2 * 8 * owners;
+  const terms = readKeys(view, termsAt, termCount);
+  const payload = ring.bytes.subarray(termsAt + 8 * termCount, at + ring.length);
   const text = payloadText(payload);
   return {
     id: textId(text),
@@ -119,8 +133,9 @@ export function readEvent(ring: RingConsumer): EventMail {
     keys: {
       id: view.getFloat64(at + 24, true),
       address: view.getFloat64(at + 32, true),
-      deletedId: view.getFloat64(at + 40, true),
-      deletedAddress: view.getFloat64(at + 48, true),
+      deletedAddress: view.getFloat64(at + 40, true),
+      deletedIds: readKeys(view, ownersAt, owners),
+      vanished: readKeys(view, ownersAt + 8 * owners, owners),
       author: terms[0] as number,
       terms,
     },

@@ -30,6 +30,8 @@ export const MAIL = {
   fanout: 13,
   // ingester → writer, writer → monitor, ingester → monitor
   event: 20,
+  // ingester → writer
+  refused: 21,
   // ingester → reader
   query: 30,
   // ingester → reader → monitor

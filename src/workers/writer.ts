@@ -24,6 +24,7 @@ import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
+import { readRefusal, Refusals } from "./refusals.ts";
 import { HandledRemovers, mayRemove } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
@@ -54,6 +55,7 @@ export class Writer implements Role {
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
   private batch: EventMail[] = [];
+  private readonly refusals: Refusals;
   /** The last commit known of, by whomever. */
   private lastSeq: number;
   private dataVersion: number;
@@ -73,6 +75,7 @@ export class Writer implements Role {
     const options = storeOptions();
     this.db = openForWriting(options);
     this.store = new EventWriter(this.db, options, new KeyFilter(station.keyFilter));
+    this.refusals = new Refusals(this.store);
     this.reader = new EventReader(this.db);
     this.tailIds = new TailIds(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
@@ -85,6 +88,9 @@ export class Writer implements Role {
     switch (ring.type) {
       case MAIL.event:
         this.batch.push(readEvent(ring));
+        break;
+      case MAIL.refused:
+        this.refusals.add(readRefusal(ring));
         break;
       case MAIL.stop:
         this.upstreamRunning -= 1;
@@ -111,12 +117,18 @@ export class Writer implements Role {
   private maintain(): boolean {
     if (performance.now() < this.nextUpkeepAt) return false;
     try {
-      return this.store.maintain();
+      const isMore = this.store.maintain();
+      this.forgetErased();
+      return isMore;
     } catch (error) {
       log("error", "writer", `the index was not kept up: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
+  }
+
+  private forgetErased(): void {
+    for (const id of this.store.takeErasedIds()) this.recentIds.remove(id);
   }
 
   stop(): void {
@@ -148,6 +160,7 @@ export class Writer implements Role {
     }
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
+    this.forgetErased();
     if (headBefore > this.lastSeq) this.recentIds.clear(); // others write, and may have deleted
     for (let i = 0; i < batch.length; i++) {
       const mail = batch[i] as EventMail;
@@ -157,6 +170,7 @@ export class Writer implements Role {
       const frame = verdict.accepted
         ? encodeOk(mail.id, true, verdict.reason)
         : encodeOk(mail.id, false, verdict.reason);
+      if (!verdict.accepted) this.refusals.add({ id: mail.id, detail: verdict.reason });
       this.answer(mail, frame);
     }
     this.noteRemovers(batch);
@@ -200,6 +214,7 @@ export class Writer implements Role {
       this.nextPollAt = now + FOREIGN_POLL_MS;
       this.pollForeign();
     }
+    this.refusals.flushIfDue(now);
     if (now >= this.nextExpireAt) {
       const more = this.expire();
       this.nextExpireAt = more ? 0 : now + setting("store.expire_interval_s") * 1000;

@@ -111,15 +111,17 @@ describe("by e tag", () => {
     expect(await client.publish(event)).toEqual(refused(event, BLOCKED));
   });
 
-  test("a version that was deleted by its id leaves room for any other", async () => {
+  test("a version that was deleted by its id keeps older ones out, not newer ones", async () => {
     const topic = new AuthorsTopic("other versions");
     const tags = [["d", "other versions"]];
     const versions = [1000, 1001, 1002].map((created_at) =>
       topic.make({ kind: 30_023, tags, created_at }),
     ) as [NostrEvent, NostrEvent, NostrEvent];
     const deletion = topic.deletion([["e", versions[1].id]], { created_at: 2000 });
-    await publish(versions[1], deletion, versions[0]);
-    await expectStored(topic, versions[0], deletion);
+    await publish(versions[1], deletion);
+    const reason = "blocked: a newer version of this event was deleted by its author";
+    expect(await client.publish(versions[0])).toEqual(refused(versions[0], reason));
+    await expectStored(topic, deletion);
     await publish(versions[2]);
     await expectStored(topic, versions[2], deletion);
   });
@@ -138,10 +140,10 @@ describe("by a tag", () => {
   ];
   test.each(rows)("%s goes up to the request's second", async (desc, kind, tags, address) => {
     const topic = new AuthorsTopic(`by a: ${desc}`);
-    const [older, same, newer] = [999, 1000, 1001].map((created_at) =>
+    const [older, same, newer] = [1999, 2000, 2001].map((created_at) =>
       topic.make({ kind, tags, created_at }),
     ) as [NostrEvent, NostrEvent, NostrEvent];
-    const deletion = topic.deletion([["a", address]]);
+    const deletion = topic.deletion([["a", address]], { created_at: 2000 });
     await publish(same, deletion);
     await expectStored(topic, deletion);
     expect(await client.publish(same)).toEqual(refused(same, BLOCKED));

@@ -8,6 +8,11 @@ import { naiveAddress } from "../support/naive-store.ts";
 import { TestStore } from "../support/test-store.ts";
 import { author, makeEvent, sha256Hex } from "../support/unsigned-events.ts";
 
+const SUPERSEDED = {
+  accepted: false,
+  reason: "blocked: a newer version of this event was deleted by its author",
+  seq: 0,
+} as const;
 const DELETED = {
   accepted: false,
   reason: "blocked: this event was deleted by its author",
@@ -166,13 +171,18 @@ describe("an address", () => {
     expect(store.events().at(-1)).toEqual(third);
   });
 
-  test("takes an older version after its current one was deleted by id", () => {
+  test("takes no older version after its current one was deleted by id", () => {
     using store = new TestStore();
     store.write(second, deletion([byId(second)]));
-    expect(store.write(second, first).verdicts).toEqual([
-      DELETED,
-      { accepted: true, reason: "", seq: 2 },
-    ]);
+    expect(store.write(second, first).verdicts).toEqual([DELETED, SUPERSEDED]);
+  });
+
+  test("loses its older version to one that comes deleted", () => {
+    using store = new TestStore();
+    store.write(first, deletion([byId(second)]));
+    expect(store.write(second).verdicts).toEqual([DELETED]);
+    expect(store.write(first).verdicts).toEqual([SUPERSEDED]);
+    expect(store.events().map(({ kind }) => kind)).toEqual([5]);
   });
 
   test("is deleted as of the latest of its deletions, in whatever order they came", () => {

@@ -111,6 +111,7 @@ describe("a database of the first version", () => {
         ]);
       }
       const writer = new EventWriter(db, options);
+      naive.forget();
       for (let i = 0; i < 20; i++) {
         const batch = dice.list(1 + dice.below(8), () =>
           dice.chance(0.2) ? dice.pick(stored) : eventAmong(dice, stored),

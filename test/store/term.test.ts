@@ -17,6 +17,7 @@ import {
   idOrder,
   kindKey,
   tagKey,
+  vanishedKey,
   termRows,
 } from "../../src/store/term.ts";
 import { checkIndex } from "../support/check-index.ts";
@@ -168,7 +169,8 @@ describe("the keys of an event", () => {
         id: idKey(id),
         author: authorKey(pubkey),
         address: 0,
-        deletedId: deletedIdKey(id, pubkey),
+        deletedIds: [deletedIdKey(id, pubkey)],
+        vanished: [vanishedKey(pubkey)],
         deletedAddress: 0,
         terms: [authorKey(pubkey), kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY, ...terms],
       });

@@ -159,7 +159,7 @@ describe("verdicts", () => {
     });
   });
 
-  test("an event may come back within the batch that removed it, as a new one", () => {
+  test("an event doesn't come back within the batch that removed it", () => {
     using store = new TestStore();
     const older = makeEvent({ kind: 0, created_at: 1 });
     const newer = makeEvent({ kind: 0, created_at: 2 });
@@ -169,11 +169,15 @@ describe("verdicts", () => {
       verdicts: [
         { ...ACCEPTED, seq: 0 },
         { ...ACCEPTED, seq: 2 },
-        { ...ACCEPTED, seq: 3 },
+        {
+          accepted: false,
+          reason: "blocked: a newer version of this event was deleted by its author",
+          seq: 0,
+        },
       ],
       removedIds: [older.id],
       headBefore: 1,
-      headAfter: 3,
+      headAfter: 2,
     });
     expect(checkIndex(store.db)).toEqual([]);
   });
@@ -380,7 +384,7 @@ describe("terms that share a key", () => {
     });
     store.write(reply, deletion);
     for (const seq of [1, 2]) {
-      collide(store, eventKeys(one).deletedId, seq);
+      collide(store, eventKeys(one).deletedIds[0] as number, seq);
       collide(store, eventKeys(one).deletedAddress, seq);
     }
     expect(store.write(one).verdicts).toEqual([{ ...ACCEPTED, seq: 3 }]);

@@ -18,6 +18,8 @@ export function storeOptions(dataDir: string): StoreOptions {
     mmapBytes: 0,
     tailEvents: 40,
     checkpointPages: 1000,
+    historyEntriesMax: 1000,
+    isThisRelay: (url) => url === "wss://here.example",
   };
 }
 

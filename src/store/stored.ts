@@ -1,0 +1,139 @@
+// The stored events as the writer needs them: found by strong key, looked at, removed, each within
+// the writer's transactions. Owned by the one writing thread of a process.
+
+import type { Database, Statement } from "bun:sqlite";
+import type { NostrEvent } from "../protocol/event.ts";
+import { decodeText, textPubkey } from "./candidate.ts";
+import type { History, Removal } from "./history.ts";
+import type { KnownKeys } from "./known-keys.ts";
+import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
+import { FirstEntries } from "./rows.ts";
+import type { Head, Tail } from "./tail.ts";
+import { eventKeys, termRows } from "./term.ts";
+
+/**
+ * Under a strong key all rows mean the same thing, but for collisions by chance; of deletions the
+ * newest come first, and one that covers the event is enough. So a few are as good as all, however
+ * many an author has piled up.
+ */
+const HITS_MAX = 4;
+
+export interface Hit {
+  readonly key: number;
+  readonly createdAt: number;
+  readonly seq: number;
+}
+
+export type Hits = Map<number, Hit[]>;
+
+export type EventHead = Pick<NostrEvent, "id" | "pubkey" | "created_at" | "kind">;
+
+interface Stored {
+  readonly event: NostrEvent;
+  readonly expires: number;
+}
+
+export class StoredEvents {
+  private readonly lookup: FirstEntries;
+  private readonly tail: Tail;
+  private readonly known: KnownKeys;
+  private readonly history: History;
+  private readonly selectEvent: Statement;
+  private readonly selectIsId: Statement;
+  private readonly selectHead: Statement;
+  private readonly deleteEvent: Statement;
+  private readonly deleteTerm: Statement;
+  private head: Head = { seq: 0, part: 0, merged: 0, merging: 0, turn: 0 };
+  /** By the transaction under way. */
+  removedIds: string[] = [];
+  /** Of these, the seqs of events whose rows are still in the tail. */
+  removedFromTail: number[] = [];
+
+  constructor(db: Database, tail: Tail, known: KnownKeys, history: History) {
+    this.tail = tail;
+    this.known = known;
+    this.history = history;
+    this.lookup = new FirstEntries(db, HITS_MAX, 0);
+    this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
+    this.selectIsId = db.prepare("SELECT 1 FROM event WHERE seq = ? AND id = ?");
+    this.selectHead = db.prepare(
+      `SELECT id, created_at, kind, substr(payload, 1, ${PAYLOAD_START_BYTES}) FROM event
+       WHERE seq = ?`,
+    );
+    this.deleteEvent = db.prepare("DELETE FROM event WHERE seq = ?");
+    this.deleteTerm = db.prepare(
+      "DELETE FROM term WHERE key = ? AND age = ? AND ord = ? AND seq = ?",
+    );
+  }
+
+  /** At the start of a transaction, whose head this is. */
+  begin(head: Head): void {
+    this.head = head;
+    this.removedIds = [];
+    this.removedFromTail = [];
+  }
+
+  /** What the store has under these strong keys, the first few of each. */
+  find(keys: readonly number[]): Hits {
+    const hits: Hits = new Map();
+    const add = (key: number, age: number, seq: number): void => {
+      const hit = { key, createdAt: -age, seq };
+      const list = hits.get(key);
+      if (list === undefined) hits.set(key, [hit]);
+      else list.push(hit);
+    };
+    const likely = [...new Set(keys)].filter((key) => this.known.mayHave(key));
+    for (const key of likely) {
+      if (!this.tail.mayHave(key)) continue;
+      const entries = this.tail.entries(key, Number.NEGATIVE_INFINITY, 0, 0, HITS_MAX);
+      for (const [age, , seq] of entries) add(key, age, seq);
+    }
+    this.lookup.each(likely, (row) => {
+      const [key, age, seq] = row as [number, number, number];
+      add(key, age, seq);
+    });
+    return hits;
+  }
+
+  hasId(seq: number, id: Buffer): boolean {
+    return this.selectIsId.values(seq, id).length > 0;
+  }
+
+  /** What can be known of a stored event without parsing it, however long it is. */
+  headOf(seq: number): EventHead | null {
+    const row = this.selectHead.values(seq)[0] as
+      [Uint8Array, number, number, Uint8Array] | undefined;
+    if (row === undefined) return null;
+    const [id, created_at, kind, start] = row;
+    const pubkey = textPubkey(payloadStart(start));
+    return { id: Buffer.from(id).toString("hex"), pubkey, created_at, kind };
+  }
+
+  load(seq: number): NostrEvent | null {
+    return this.loadStored(seq)?.event ?? null;
+  }
+
+  /** Removes one; null when it is gone already. `detail`: see `HistoryEntry`. */
+  remove(seq: number, what: Removal, detail: string): NostrEvent | null {
+    const stored = this.loadStored(seq);
+    if (stored === null) return null;
+    const { event, expires } = stored;
+    if (seq <= this.head.merging) {
+      const fields = { id: event.id, created_at: event.created_at, kind: event.kind, expires };
+      for (const row of termRows(fields, eventKeys(event), seq)) {
+        this.deleteTerm.run(row.key, row.age, row.order, row.seq);
+      }
+    }
+    if (seq > this.head.merged) this.removedFromTail.push(seq);
+    this.deleteEvent.run(seq);
+    this.removedIds.push(event.id);
+    this.history.add({ id: event.id, seq, what, detail });
+    return event;
+  }
+
+  private loadStored(seq: number): Stored | null {
+    const row = this.selectEvent.values(seq)[0] as [number, Uint8Array] | undefined;
+    if (row === undefined) return null;
+    return { expires: row[0], event: decodeText(payloadText(row[1])) };
+  }
+}
