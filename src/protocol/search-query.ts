@@ -18,7 +18,7 @@ export interface Phrase {
 }
 
 export interface SearchQuery {
-  /** As it was asked for: it travels between threads, and is parsed again. */
+  /** What was asked for, as far as it was read: it travels to other threads, to be parsed there. */
   readonly text: string;
   /** Of each group, one phrase at least. */
   readonly all: readonly (readonly Phrase[])[];
@@ -45,7 +45,8 @@ const TERM = /(-?)"([^"]*)"?|(\S+)/g;
 /** Null when nothing is left to look for: then the filter is as one without a search. */
 export function parseSearch(text: string): SearchQuery | null {
   const draft = new Draft();
-  for (const match of text.slice(0, SEARCH_LENGTH_MAX).replace(QUOTES, '"').matchAll(TERM)) {
+  const kept = text.slice(0, SEARCH_LENGTH_MAX);
+  for (const match of kept.replace(QUOTES, '"').matchAll(TERM)) {
     const [, minus, quoted, term] = match;
     if (quoted !== undefined) draft.add(phraseOf(quoted, false), minus === "-");
     else draft.addTerm(term as string);
@@ -53,7 +54,7 @@ export function parseSearch(text: string): SearchQuery | null {
   const { all, excludesNsfw } = draft;
   if (all.length === 0 && !excludesNsfw) return null;
   const none = all.length === 0 ? [] : draft.none; // all that has not a word would be everything
-  return { text, all, none, excludesNsfw };
+  return { text: kept, all, none, excludesNsfw };
 }
 
 class Draft {

@@ -3,8 +3,9 @@
 // are done again; no event is missed or put in twice. Other processes may do the same to the same
 // file: each step goes on from where the last one came to, whoever took it.
 //
-// What was removed is not found from then on, but FTS5 keeps its words until it merges the piece
-// they are in. So a shard with removals is made anew, a while after the first of them.
+// What was removed is not found from then on, but FTS5 keeps its words until it merges the part
+// they are in. So a shard with removals is made anew, a while after the first of them; and one that
+// is full, because FTS5 finds things sooner where there is but one part.
 
 import type { Database, Statement } from "bun:sqlite";
 import { describeError, log } from "../config/log.ts";
@@ -48,9 +49,11 @@ export class SearchIndex {
   private readonly selectShardOf: Statement;
   private readonly insertShard: Statement;
   private readonly updateShard: Statement;
-  private readonly noteRemoved: Statement;
-  private readonly selectPurge: Statement;
-  private readonly notePurged: Statement;
+  private readonly setDue: Statement;
+  private readonly clearDue: Statement;
+  private readonly selectDue: Statement;
+  /** The write-ahead log still has pages with words that were purged. */
+  private hasOldLog = false;
 
   constructor(
     db: Database,
@@ -70,19 +73,15 @@ export class SearchIndex {
     this.selectShardOf = db.prepare(
       "SELECT number, first, events FROM shard WHERE first <= ? ORDER BY first DESC LIMIT 1",
     );
-    this.insertShard = db.prepare("INSERT INTO shard VALUES (?, ?, 0, 0, 0, 0, x'')");
+    this.insertShard = db.prepare("INSERT INTO shard VALUES (?, ?, 0, 0, 0, x'')");
     this.updateShard = db.prepare(
       "UPDATE shard SET events = events + ?, last = ?, last_id = ? WHERE number = ?",
     );
-    this.noteRemoved = db.prepare(
-      `UPDATE shard SET removed = removed + ?1, removed_at = iif(removed = 0, ?2, removed_at)
-       WHERE number = ?3`,
+    this.setDue = db.prepare("UPDATE shard SET due = ? WHERE number = ? AND due = 0");
+    this.clearDue = db.prepare("UPDATE shard SET due = 0 WHERE number = ?");
+    this.selectDue = db.prepare(
+      "SELECT number FROM shard WHERE due BETWEEN 1 AND ? ORDER BY due LIMIT 1",
     );
-    this.selectPurge = db.prepare(
-      `SELECT number FROM shard WHERE removed > 0 AND removed_at <= ?
-       ORDER BY removed_at LIMIT 1`,
-    );
-    this.notePurged = db.prepare("UPDATE shard SET removed = 0 WHERE number = ?");
   }
 
   /**
@@ -112,7 +111,7 @@ export class SearchIndex {
         const state = this.state();
         if (state.kinds !== this.kinds) return false; // another process has other kinds: its turn
         const piece = this.source.readAfter(state.seq, state.removal, now);
-        this.insert(piece.events);
+        this.insert(piece.events, now);
         this.remove(piece.removed, now);
         const compared = piece.hasGap ? 0 : state.compared;
         const next = compared < 0 ? -1 : this.compare(compared, now);
@@ -120,6 +119,11 @@ export class SearchIndex {
         return true;
       })
       .immediate();
+  }
+
+  /** Has all that is indexed compared with what is stored, by the next steps. */
+  startComparing(): void {
+    this.db.run("UPDATE state SET compared = 0 WHERE compared < 0");
   }
 
   /** Whether there is anything that `step` would do. */
@@ -130,18 +134,19 @@ export class SearchIndex {
     return !isWhole && kinds === this.kinds;
   }
 
-  /** Makes one shard anew, if one has removals that are old enough. True when it did. */
+  /** Makes one shard anew, if one is due. True when it did. `now`: unix seconds. */
   purge(now: number): boolean {
-    const [row] = this.selectPurge.values(now - PURGE_AFTER_S) as [number][];
+    if (this.hasOldLog) this.hasOldLog = !emptyLog(this.db);
+    const [row] = this.selectDue.values(now) as [number][];
     if (row === undefined) return false;
     const table = shardTable(row[0]);
     this.db
       .transaction(() => {
         this.db.run(`INSERT INTO ${table}(${table}) VALUES ('optimize')`);
-        this.notePurged.run(row[0]);
+        this.clearDue.run(row[0]);
       })
       .immediate();
-    emptyLog(this.db); // it has old pages, too
+    this.hasOldLog = !emptyLog(this.db);
     return true;
   }
 
@@ -169,12 +174,13 @@ export class SearchIndex {
     return (rows as [number][]).map(([number]) => number);
   }
 
-  private insert(events: readonly SourceEvent[]): void {
+  private insert(events: readonly SourceEvent[], now: number): void {
     for (let done = 0; done < events.length;) {
       const shard = this.openShard((events[done] as SourceEvent).seq);
       const room = this.shardEvents - shard.events;
       const some = events.slice(done, done + room);
       this.insertInto(shard.number, some);
+      if (some.length === room) this.setDue.run(now + 1, shard.number);
       done += some.length;
     }
   }
@@ -203,7 +209,6 @@ export class SearchIndex {
   }
 
   private remove(seqs: readonly number[], now: number): void {
-    const counts = new Map<number, number>();
     for (const seq of seqs) {
       const [row] = this.selectShardOf.values(seq) as ShardRow[];
       if (row === undefined) continue;
@@ -212,9 +217,8 @@ export class SearchIndex {
       if (this.db.query(`SELECT 1 FROM ${table} WHERE rowid = ?`).values(seq).length === 0)
         continue;
       this.db.query(`DELETE FROM ${table} WHERE rowid = ?`).run(seq);
-      counts.set(number, (counts.get(number) ?? 0) + 1);
+      this.setDue.run(now + PURGE_AFTER_S, number);
     }
-    for (const [number, count] of counts) this.noteRemoved.run(count, now, number);
   }
 
   /** Takes out what isn't stored any more, of some events after `after`. Returns where to go on. */

@@ -39,8 +39,7 @@ const SCHEMA = `
     number INTEGER PRIMARY KEY,
     first INTEGER NOT NULL,    -- it has the events from this seq on, up to the next one's
     events INTEGER NOT NULL,   -- that were put in
-    removed INTEGER NOT NULL,  -- of these, whose words are still there though they aren't found
-    removed_at INTEGER NOT NULL, -- the first of them, unix seconds
+    due INTEGER NOT NULL,      -- when it is to be made anew, unix seconds; 0: no need
     last INTEGER NOT NULL,     -- the last event put in
     last_id BLOB NOT NULL      -- its id, by which one can tell that the seqs still mean the same
   ) STRICT;
@@ -132,11 +131,12 @@ export function createShard(db: Database, number: number): void {
   );
 }
 
-/** Moves the write-ahead log into the database; those who read may be in the way till next time. */
-export function emptyLog(db: Database): void {
+/** Moves the write-ahead log into the database. False when those who read were in the way. */
+export function emptyLog(db: Database): boolean {
   db.run(`PRAGMA busy_timeout = ${LOG_TIMEOUT_MS}`);
-  db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  const [isBusy] = db.query("PRAGMA wal_checkpoint(TRUNCATE)").values()[0] as [number];
   db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  return isBusy === 0;
 }
 
 function create(db: Database): void {

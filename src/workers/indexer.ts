@@ -32,6 +32,8 @@ const REST_QUIET = 1;
 const REST_BUSY = 4;
 /** Making a shard anew takes some 50 ms. */
 const PURGE_EVERY_MS = 10_000;
+/** Without a log of removals, what was removed has to be looked for. */
+const COMPARE_EVERY_MS = 3_600_000;
 /** After a failure, on a full disk for instance. */
 const RETRY_MS = 5000;
 /** It reads each event once, in order. */
@@ -53,6 +55,7 @@ export class Indexer implements Role {
   private hasOpened = false;
   private nextAt = 0;
   private nextPurgeAt = 0;
+  private nextCompareAt = 0;
   /** The last event in the database, when last looked. */
   private headSeq = 0;
 
@@ -89,6 +92,10 @@ export class Indexer implements Role {
     const startedAt = performance.now();
     const nowSeconds = Math.floor(Date.now() / 1000);
     const index = this.open();
+    if (setting("store.history_entries") === 0 && startedAt >= this.nextCompareAt) {
+      index.startComparing();
+      this.nextCompareAt = startedAt + COMPARE_EVERY_MS;
+    }
     const hasMore = index.step(nowSeconds);
     if (startedAt >= this.nextPurgeAt && index.purge(nowSeconds)) {
       this.nextPurgeAt = startedAt + PURGE_EVERY_MS;

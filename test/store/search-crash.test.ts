@@ -23,13 +23,8 @@ test("a killed process leaves nothing undone and nothing done twice", () => {
     for (let round = 0; round < 14; round++) {
       const first = store.rows().length;
       store.write(...dice.list(40, () => makeEvent({ content: `word ${dice.next()}` })));
-      for (const [seq, { id }] of store.rows().slice(first, first + dice.below(9))) {
-        store.writer.remove([seq]);
-        store.db.run(
-          "INSERT INTO history (id, seq, at, what, detail) VALUES (?, ?, 0, 'test', '')",
-          [Buffer.from(id, "hex"), seq],
-        );
-      }
+      const some = store.rows().slice(first, first + dice.below(9));
+      store.writer.remove(some.map(([seq]) => seq));
       ends.add(indexAndDie(store.options.dataDir, 1 + dice.below(90)));
     }
     expect(ends).toContain("SIGKILL");

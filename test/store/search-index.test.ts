@@ -5,6 +5,7 @@ import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { PURGE_AFTER_S } from "../../src/store/search-index.ts";
 import { openSearchForWriting } from "../../src/store/search-schema.ts";
+import { EventWriter } from "../../src/store/write.ts";
 import { SEARCH_KINDS, SearchStore } from "../support/search-store.ts";
 import { author, forEachSeed, makeEvent } from "../support/unsigned-events.ts";
 
@@ -17,20 +18,6 @@ function searchable(store: SearchStore): number[] {
     .rows()
     .filter(([, { kind }]) => SEARCH_KINDS.has(kind))
     .map(([seq]) => seq);
-}
-
-/** As the writer does it, whether or not it also writes the log. */
-function remove(store: SearchStore, seqs: readonly number[]): void {
-  const rows = store.rows();
-  store.writer.remove(seqs);
-  const logged = store.db.query("SELECT seq FROM history").values().flat();
-  for (const [seq, { id }] of rows) {
-    if (!seqs.includes(seq) || logged.includes(seq)) continue;
-    store.db.run("INSERT INTO history (id, seq, at, what, detail) VALUES (?, ?, 0, 'test', '')", [
-      Buffer.from(id, "hex"),
-      seq,
-    ]);
-  }
 }
 
 /** Only the newest rows of the log stay. */
@@ -70,7 +57,7 @@ describe("what is removed leaves the index", () => {
     using store = new SearchStore();
     store.write(...notes(50));
     store.catchUp();
-    remove(store, [1, 16, 17, 50]);
+    store.writer.remove([1, 16, 17, 50]);
     store.catchUp();
     expect(store.indexed()).toEqual(searchable(store));
     expect(store.indexed().length).toBe(46);
@@ -79,9 +66,9 @@ describe("what is removed leaves the index", () => {
   test("before it was indexed, too", () => {
     using store = new SearchStore();
     store.write(...notes(5));
-    remove(store, [2]);
+    store.writer.remove([2]);
     store.catchUp();
-    remove(store, [99]);
+    store.writer.remove([99]);
     store.catchUp();
     expect(store.indexed()).toEqual([1, 3, 4, 5]);
   });
@@ -93,7 +80,7 @@ describe("what is removed leaves the index", () => {
     const refuse = () =>
       store.db.run("INSERT INTO history (id, seq, at, what, detail) VALUES (x'', 0, 0, 'no', '')");
     for (let i = 0; i < 3000; i++) refuse();
-    remove(store, [3]);
+    store.writer.remove([3]);
     refuse();
     store.catchUp();
     expect(store.indexed()).toEqual([1, 2, 4, 5]);
@@ -109,16 +96,28 @@ describe("what is removed leaves the index", () => {
       using store = new SearchStore(shardEvents);
       store.write(...notes(count));
       store.catchUp();
-      remove(store, [1, 16, 17, count >> 1, count - 1, count]);
+      store.writer.remove([1, 16, 17, count >> 1, count - 1, count]);
       trimHistory(store, keep);
       store.write(...notes(20, "new"));
       store.catchUp();
       expect(store.indexed()).toEqual(searchable(store));
-      remove(store, [2]); // from here on, the log is whole
+      store.writer.remove([2]); // from here on, the log is whole
       store.catchUp();
       expect(store.indexed()).toEqual(searchable(store));
     });
   }
+
+  test("when there is no log, by comparing now and then", () => {
+    using store = new SearchStore();
+    store.write(...notes(50));
+    store.catchUp();
+    new EventWriter(store.db, { ...store.options, historyEntriesMax: 0 }).remove([1, 33, 50]);
+    store.catchUp();
+    expect(store.indexed().length).toBe(50);
+    store.index.startComparing();
+    store.catchUp();
+    expect(store.indexed()).toEqual(searchable(store));
+  });
 
   test("when it is replaced by a newer version", () => {
     using store = new SearchStore();
@@ -128,8 +127,8 @@ describe("what is removed leaves the index", () => {
     store.catchUp();
     store.write(version(2));
     expect(store.search([{ search: "jack" }]).events).toEqual([version(2)]);
-    remove(store, [1]);
     store.catchUp();
+    expect(store.indexed()).toEqual([2]);
     expect(store.search([{ search: "jack" }]).events).toEqual([version(2)]);
   });
 });
@@ -151,7 +150,8 @@ test("at random, with a log that is short now and then", () => {
         );
       }
       store.write(...batch);
-      if (dice.chance(0.4)) remove(store, dice.some(searchable(store).concat(1), dice.below(5)));
+      if (dice.chance(0.4))
+        store.writer.remove(dice.some(searchable(store).concat(1), dice.below(5)));
       if (dice.chance(0.1)) trimHistory(store, dice.below(3));
       if (dice.chance(0.3)) store.index.step(0);
       if (dice.chance(0.1)) store.index.purge(10 ** 9);
@@ -166,8 +166,9 @@ describe("the words of what was removed", () => {
     using store = new SearchStore();
     store.write(...notes(20), makeEvent({ content: "unmistakable words" }), ...notes(20, "more"));
     store.catchUp();
+    expect(purgeAll(store, 1)).toBe(2); // those that are full
     expect(store.hasBytes("unmistakable")).toBe(true);
-    remove(store, [21]);
+    store.writer.remove([21]);
     store.catchUp(1000);
     expect(store.index.purge(1000 + PURGE_AFTER_S - 1)).toBe(false);
     expect(purgeAll(store, 1000 + PURGE_AFTER_S)).toBe(1);
@@ -180,11 +181,12 @@ describe("the words of what was removed", () => {
     using store = new SearchStore();
     store.write(...notes(60));
     store.catchUp();
-    remove(store, [40]);
+    expect(purgeAll(store, 1)).toBe(3);
+    store.writer.remove([40]);
     store.catchUp(10);
-    remove(store, [1, 2, 3]);
+    store.writer.remove([1, 2, 3]);
     store.catchUp(20);
-    remove(store, [41]);
+    store.writer.remove([41]);
     store.catchUp(30);
     expect(purgeAll(store, 10 + PURGE_AFTER_S)).toBe(1);
     expect(purgeAll(store, 20 + PURGE_AFTER_S)).toBe(1);
