@@ -5,12 +5,14 @@ import { VERSION } from "../version.ts";
 import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { deleteCommand } from "./delete.ts";
+import { explainCommand } from "./explain.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
 import { searchCommand } from "./search.ts";
+import { whyCommand } from "./why.ts";
 
 const helpCommand: Command = {
   name: "help",
@@ -42,6 +44,8 @@ const COMMANDS: readonly Command[] = [
   exportCommand,
   scanCommand,
   searchCommand,
+  explainCommand,
+  whyCommand,
   deleteCommand,
   infoCommand,
   configCommand,

@@ -65,6 +65,9 @@ export const OPTIONS = {
   "relay.limit_ties_max": integer({ default: 500, min: 0, max: 100_000, unit: "events" })`
     How many events beyond the limit may be sent so that all events of the last second reached are
     in one answer, and a client that pages by time misses none.`,
+  "relay.eose_hints": boolean({ default: true })`
+    Whether EOSE says if there are more stored events (NIP-67). Some clients, Nostrify 0.54 among
+    them, do not take an EOSE of three elements for one and wait on.`,
   "relay.count_max": integer({ default: 1_000_000, min: 0, max: 1_000_000_000, unit: "events" })`
     The largest count computed; counting stops there. 0 disables COUNT.`,
   "relay.idle_timeout_s": integer({ default: 120, min: 8, max: 960, unit: "s" })`
@@ -201,6 +204,12 @@ export const OPTIONS = {
   "store.history_entries": integer({ default: 100_000, min: 0, max: 100_000_000 })`
     How many removals and refusals of events are remembered, for nandu why to tell. About 150 bytes
     each. 0 means none.`,
+  "store.retention_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
+    How long events are kept after their created_at. Older ones are refused, and removed within an
+    hour. Deletions and requests to vanish are kept for ever. 0 keeps all.`,
+  "store.retention_kinds": list({ default: [], form: "kind-number" })`
+    The same for single kinds or ranges of kinds, such as 7:2592000 or 0:0, before
+    store.retention_s.`,
   "store.expire_interval_s": integer({ default: 5, min: 1, max: DAY_S, unit: "s" })`
     How often expired events are removed from disk. They are never served once expired.`,
 

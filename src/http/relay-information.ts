@@ -3,8 +3,8 @@
 
 import type { Settings } from "../config/options.ts";
 import { searchKinds } from "../config/search-kinds.ts";
-import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
-import { kindSet } from "../protocol/kind-set.ts";
+import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
+import { kindSet, parseKindNumber } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
 
@@ -29,7 +29,8 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
   { nip: 50, isOn: (settings) => searchKinds(settings).size > 0 },
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
-  { nip: 67, isOn: () => true },
+  { nip: 62, isOn: () => true },
+  { nip: 67, isOn: (settings) => settings["relay.eose_hints"] },
   { nip: 70, isOn: () => true },
 ];
 
@@ -80,10 +81,17 @@ export interface RelayInformation
     Readonly<Partial<Record<ListField, readonly string[]>>> {
   /** As the operator has written it. */
   readonly fees?: unknown;
+  readonly retention?: readonly RetentionRule[];
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
   readonly limitation: Limitation;
+}
+
+/** `time` in seconds, null for ever; of a rule without kinds, all others. */
+interface RetentionRule {
+  readonly kinds?: readonly (number | readonly [first: number, last: number])[];
+  readonly time: number | null;
 }
 
 /** The document, ready for JSON.stringify. Fields that the operator left empty are absent. */
@@ -107,7 +115,24 @@ export function relayInformation(settings: Settings): RelayInformation {
     software: SOFTWARE,
     version: VERSION,
     limitation: limitationOf(settings),
+    ...retentionOf(settings),
   };
+}
+
+/** The field that NIP-11 once had; many clients know it. Absent when all is kept for ever. */
+function retentionOf(settings: Settings): { retention?: RetentionRule[] } {
+  const rules: RetentionRule[] = [];
+  for (const item of settings["store.retention_kinds"]) {
+    const parsed = parseKindNumber(item);
+    if (parsed === null) continue;
+    const [first, last] = parsed.range;
+    const kinds = first === last ? [first] : [[first, last] as const];
+    rules.push({ kinds, time: parsed.number || null });
+  }
+  const seconds = settings["store.retention_s"];
+  if (seconds > 0)
+    rules.push({ kinds: [KIND_DELETION, KIND_VANISH], time: null }, { time: seconds });
+  return rules.length === 0 ? {} : { retention: rules };
 }
 
 function limitationOf(settings: Settings): Limitation {

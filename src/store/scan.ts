@@ -21,7 +21,7 @@ export interface ScanOptions {
 export class Scan {
   /** The commit that the scan ends at: events with a higher `seq` are not its own. */
   readonly headSeq: number;
-  private readonly streams: readonly FilterStream[];
+  readonly streams: readonly FilterStream[];
   private readonly searches: SearchStream[] = [];
   /** The search that is being read; those before it are done. */
   private searchAt = 0;

@@ -132,10 +132,10 @@ export class EventWriter {
   }
 
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */
-  remove(seqs: readonly number[], what: Removal = "erased"): readonly string[] {
+  remove(seqs: readonly number[], what: Removal = "erased", detail = ""): readonly string[] {
     return this.inTransaction(() => {
       this.gone.load([]);
-      for (const seq of seqs) this.stored.remove(seq, what, "");
+      for (const seq of seqs) this.stored.remove(seq, what, detail);
       return [this.stored.removedIds, []];
     });
   }

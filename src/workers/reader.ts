@@ -283,7 +283,8 @@ export class Reader implements Role {
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
       if (mail.before === null) {
-        const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
+        const hint = setting("relay.eose_hints") ? query.scan?.hint() : null;
+        const frame = encodeEose(mail.id, hint ?? null);
         sendFrame(this.websocket, mail, FRAMES.live, frame, 0);
       }
       this.handOver(mail, query.lateSeq as number);
@@ -348,7 +349,8 @@ function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-function reqOptions() {
+/** How a REQ is scanned, by the options in force. */
+export function reqOptions() {
   return {
     limitDefault: setting("relay.limit_default"),
     limitMax: setting("relay.limit_max"),
