@@ -12,7 +12,7 @@ import { describeError, log } from "../config/log.ts";
 import { eventWords } from "../protocol/search-match.ts";
 import { decodeText, textId } from "./candidate.ts";
 import { facetWords } from "./search-facets.ts";
-import { createShard, emptyLog, shardTable } from "./search-schema.ts";
+import { createShard, emptyLog, ForeignIndex, shardTable } from "./search-schema.ts";
 import type { SearchSource, SourceEvent } from "./search-source.ts";
 
 /** Events in a shard. */
@@ -84,21 +84,15 @@ export class SearchIndex {
     );
   }
 
-  /**
-   * Starts again from nothing unless what is there was made of these events, and of these kinds.
-   * True when it did. `yields`: an index of other kinds is left to the process that has made it.
-   */
-  prepare(yields = false): boolean {
+  /** True when it is a new one. Throws unless it was made of these events, and of these kinds. */
+  prepare(): boolean {
     return this.db
       .transaction(() => {
-        const { kinds } = this.state();
-        if (yields && kinds !== "" && kinds !== this.kinds) return false;
-        if (this.isOfThese()) return false;
-        for (const number of this.shardNumbers()) this.db.run(`DROP TABLE ${shardTable(number)}`);
-        this.db.run("DELETE FROM shard");
+        const isNew = this.state().kinds === "";
+        if (!isNew) this.checkOrigin();
         const { removal } = this.source.head(); // first: what is removed from now on counts
-        this.updateState.run(this.kinds, 0, removal, -1);
-        return true;
+        if (isNew) this.updateState.run(this.kinds, 0, removal, -1);
+        return isNew;
       })
       .immediate();
   }
@@ -157,21 +151,20 @@ export class SearchIndex {
   }
 
   /** Seqs could mean other events if the database was replaced, or lost some in a power cut. */
-  private isOfThese(): boolean {
+  private checkOrigin(): void {
     const { kinds, seq, removal } = this.state();
     const head = this.source.head();
-    if (kinds !== this.kinds || seq > head.seq || removal > head.removal) return false;
+    if (kinds !== this.kinds) throw new ForeignIndex("it is of other kinds");
     const lasts = this.db.query("SELECT last, last_id FROM shard WHERE events > 0").values();
-    for (const [last, id] of lasts as [number, Uint8Array][]) {
-      const found = this.source.idOf(last);
-      if (found !== null && !found.equals(id)) return false;
+    const isOther = ([last, id]: [number, Uint8Array]): boolean =>
+      this.source.idOf(last)?.equals(id) === false;
+    if (
+      seq > head.seq ||
+      removal > head.removal ||
+      (lasts as [number, Uint8Array][]).some(isOther)
+    ) {
+      throw new ForeignIndex("it is of other events than the database has");
     }
-    return true;
-  }
-
-  private shardNumbers(): number[] {
-    const rows = this.db.query("SELECT number FROM shard ORDER BY number").values();
-    return (rows as [number][]).map(([number]) => number);
   }
 
   private insert(events: readonly SourceEvent[], now: number): void {

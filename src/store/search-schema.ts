@@ -45,7 +45,7 @@ const SCHEMA = `
   ) STRICT;
   `;
 
-/** An index of another version of nandu, or a file that is something else. */
+/** An index of another version of nandu, of other events or kinds; or no index at all. */
 export class ForeignIndex extends Error {
   override readonly name = "ForeignIndex";
 }
@@ -154,7 +154,7 @@ function configure(db: Database): void {
 function checkVersion(db: Database): void {
   const isOurs = pragma(db, "application_id") === APPLICATION_ID;
   if (!isOurs || pragma(db, "user_version") !== VERSION) {
-    throw new ForeignIndex("the search index is not one of this version");
+    throw new ForeignIndex("it is not one of this version");
   }
 }
 

@@ -56,7 +56,9 @@ export class SearchSource {
     );
     this.selectRemovals = db.prepare("SELECT n, seq FROM history WHERE n > ? ORDER BY n LIMIT ?");
     this.selectFirstRemoval = db.prepare("SELECT min(n) FROM history");
-    this.selectSeqs = db.prepare("SELECT seq FROM event WHERE seq BETWEEN ? AND ?");
+    this.selectSeqs = db.prepare(
+      "SELECT seq FROM event WHERE seq IN (SELECT value FROM json_each(?))",
+    );
     this.selectId = db.prepare("SELECT id FROM event WHERE seq = ?");
   }
 
@@ -76,9 +78,9 @@ export class SearchSource {
     })();
   }
 
-  /** Those of the seqs, ascending, that have no event. */
+  /** Those of the seqs that have no event. */
   missing(seqs: readonly number[]): number[] {
-    const found = this.selectSeqs.values(seqs[0] ?? 0, seqs.at(-1) ?? 0) as [number][];
+    const found = this.selectSeqs.values(JSON.stringify(seqs)) as [number][];
     const stored = new Set(found.map(([seq]) => seq));
     return seqs.filter((seq) => !stored.has(seq));
   }

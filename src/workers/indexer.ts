@@ -36,6 +36,8 @@ const PURGE_EVERY_MS = 10_000;
 const COMPARE_EVERY_MS = 3_600_000;
 /** After a failure, on a full disk for instance. */
 const RETRY_MS = 5000;
+/** While a process with other kinds has the same folder, during an upgrade. */
+const FOREIGN_RETRY_MS = 60_000;
 /** It reads each event once, in order. */
 const CACHE_BYTES = 1024 * 1024;
 /** SQLite's words for a file that is no database (any more). */
@@ -76,7 +78,7 @@ export class Indexer implements Role {
     try {
       this.nextAt = now + this.work();
     } catch (error) {
-      this.nextAt = performance.now() + (this.recover(error) ? 0 : RETRY_MS);
+      this.nextAt = performance.now() + this.recover(error);
     }
     return Math.max(1, Math.ceil(this.nextAt - performance.now()));
   }
@@ -113,11 +115,11 @@ export class Indexer implements Role {
     this.close();
     this.db = openSearchForWriting(dataDir);
     this.index = new SearchIndex(this.db, this.source, this.kinds);
-    const isMadeAnew = this.index.prepare(this.hasOpened);
+    const isNew = this.index.prepare();
     this.hasOpened = true;
     this.files = searchFiles(dataDir);
     const { seq } = this.source.head();
-    if (isMadeAnew && seq > 0) {
+    if (isNew && seq > 0) {
       log("info", "search", `the index is made of ${seq} events, in the background`);
     }
     return this.index;
@@ -134,20 +136,21 @@ export class Indexer implements Role {
     this.db = null;
   }
 
-  /** True when work can go on: a damaged index is made anew. All else may be over in a while. */
-  private recover(error: unknown): boolean {
+  /** Returns in how many ms to try again. */
+  private recover(error: unknown): number {
     this.close();
-    if (this.isBeyondUse(error)) {
-      log("warn", "search", `the index is deleted, to be made anew: ${describeError(error)}`);
-      deleteSearch(setting("data_dir"));
-      return true;
+    const why = describeError(error);
+    if (error instanceof ForeignIndex && this.hasOpened) {
+      log("info", "search", `the index is another process's now: ${why}`);
+      return FOREIGN_RETRY_MS;
     }
-    log("error", "search", `events were not indexed: ${describeError(error)}`);
-    return false;
-  }
-
-  private isBeyondUse(error: unknown): boolean {
-    if (error instanceof ForeignIndex) return !this.hasOpened;
-    return error instanceof SQLiteError && DAMAGED.has(error.code ?? "");
+    const isDamaged = error instanceof SQLiteError && DAMAGED.has(error.code ?? "");
+    if (error instanceof ForeignIndex || isDamaged) {
+      log("warn", "search", `the index is deleted, to be made anew: ${why}`);
+      deleteSearch(setting("data_dir"));
+      return 0;
+    }
+    log("error", "search", `events were not indexed: ${why}`);
+    return RETRY_MS;
   }
 }

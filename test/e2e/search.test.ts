@@ -250,7 +250,7 @@ test("without kinds there is no search, nor an index that would keep what is del
   expect(await Bun.file(index).exists()).toBe(true);
 });
 
-test("the index may be deleted, or damaged: it is made anew", async () => {
+test("the index is made anew when it was deleted, is damaged, or of other kinds", async () => {
   const topic = new Topic("index anew");
   const event = note(topic, "bilby");
   await using own = await RelayProcess.start();
@@ -274,7 +274,12 @@ test("the index may be deleted, or damaged: it is made anew", async () => {
   remove(); // the log alone would make up for a damaged file
   await Bun.write(path, "no database ".repeat(1000));
   await using again = await RelayProcess.start({ dataDir: own.dataDir });
-  await again.logged(/search: the index is deleted, to be made anew/);
+  await again.logged(/search: the index is deleted, to be made anew: file is not a database/);
+  await becomes(isIndexed, true);
+  expect(await stopAndKeep(again)).toBe(0);
+  const flags = ["--search-kinds=1"];
+  await using third = await RelayProcess.start({ dataDir: own.dataDir, flags });
+  await third.logged(/search: the index is deleted, to be made anew: it is of other kinds/);
   await becomes(isIndexed, true);
 }, 15_000);
 

@@ -214,33 +214,34 @@ describe("an index", () => {
     expect(store.indexed()).toEqual(searchable(store));
   });
 
-  test("is made anew for other kinds, and a process with the old ones lets it be", () => {
-    using store = new SearchStore();
-    store.write(...notes(20), makeEvent({ kind: 11, content: "thread" }));
-    store.catchUp();
-    const other = store.openIndex(openSearchForWriting(store.options.dataDir), [11]);
-    expect(other.prepare(true)).toBe(false);
-    expect(other.prepare()).toBe(true);
-    expect(store.indexed()).toEqual([]);
-    store.catchUp();
-    expect(store.index.prepare(true)).toBe(false);
-    expect(store.indexed()).toEqual([]);
-    while (other.step(0));
-    expect(store.indexed()).toEqual([21]);
-  });
-
-  test("is made anew when its events are not those of the database", () => {
+  test("of other kinds is refused, and filled by nobody else", () => {
     using store = new SearchStore();
     store.write(...notes(20));
     store.catchUp();
-    store.db.run("UPDATE head SET seq = 19, turn = turn + 1"); // an older copy
-    expect(store.index.prepare()).toBe(true);
-    expect(store.indexed()).toEqual([]);
+    const other = store.openIndex(openSearchForWriting(store.options.dataDir), [11]);
+    expect(() => other.prepare()).toThrow("it is of other kinds");
+    store.write(makeEvent({ kind: 11, content: "thread" }));
+    expect(other.step(0)).toBe(false);
     store.catchUp();
-    expect(store.index.prepare()).toBe(false);
-    store.db.run("UPDATE event SET id = x'00' WHERE seq = 16"); // another event with the same seq
-    expect(store.index.prepare()).toBe(true);
+    expect(store.indexed()).toEqual(searchable(store));
   });
+
+  const replacements = {
+    "an older copy": "UPDATE head SET seq = 19, turn = turn + 1",
+    "one that removed less": "UPDATE sqlite_sequence SET seq = 0 WHERE name = 'history'",
+    "one with another event of the same seq": "UPDATE event SET id = x'00' WHERE seq = 17",
+  };
+  for (const [desc, change] of Object.entries(replacements)) {
+    test(`is refused when the database is ${desc}`, () => {
+      using store = new SearchStore();
+      store.write(...notes(20));
+      store.writer.remove([3]);
+      store.catchUp();
+      expect(store.index.prepare()).toBe(false);
+      store.db.run(change);
+      expect(() => store.index.prepare()).toThrow("it is of other events than the database has");
+    });
+  }
 
   test("that is missing or no index is one in which nothing is found", () => {
     using store = new SearchStore();
@@ -250,6 +251,8 @@ describe("an index", () => {
     store.searchDb.run("PRAGMA user_version = 99");
     store.searches.close();
     expect(store.search([{ search: "note" }])).toEqual({ events: [], hint: "more", isCut: true });
-    expect(() => openSearchForWriting(store.options.dataDir)).toThrow("not one of this version");
+    expect(() => openSearchForWriting(store.options.dataDir)).toThrow(
+      "it is not one of this version",
+    );
   });
 });
