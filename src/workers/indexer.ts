@@ -38,6 +38,8 @@ const COMPARE_EVERY_MS = 3_600_000;
 const RETRY_MS = 5000;
 /** While a process with other kinds has the same folder, during an upgrade. */
 const FOREIGN_RETRY_MS = 60_000;
+/** Left to itself, the engine collects garbage when there are hundreds of megabytes of it. */
+const STEPS_PER_COLLECTION = 32;
 /** It reads each event once, in order. */
 const CACHE_BYTES = 1024 * 1024;
 /** SQLite's words for a file that is no database (any more). */
@@ -60,6 +62,7 @@ export class Indexer implements Role {
   private nextCompareAt = 0;
   /** The last event in the database, when last looked. */
   private headSeq = 0;
+  private stepsSinceCollection = 0;
 
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
@@ -103,6 +106,11 @@ export class Indexer implements Role {
       this.nextPurgeAt = startedAt + PURGE_EVERY_MS;
     }
     if (!hasMore) return POLL_MS;
+    this.stepsSinceCollection += 1;
+    if (this.stepsSinceCollection >= STEPS_PER_COLLECTION) {
+      Bun.gc(true);
+      this.stepsSinceCollection = 0;
+    }
     const { seq } = this.source.head();
     const rest = seq === this.headSeq ? REST_QUIET : REST_BUSY;
     this.headSeq = seq;
