@@ -14,6 +14,7 @@ import { inviteCommand } from "./invite.ts";
 import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
+import { searchCommand } from "./search.ts";
 import { whyCommand } from "./why.ts";
 
 const helpCommand: Command = {
@@ -45,6 +46,7 @@ const COMMANDS: readonly Command[] = [
   importCommand,
   exportCommand,
   scanCommand,
+  searchCommand,
   explainCommand,
   whyCommand,
   deleteCommand,

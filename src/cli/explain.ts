@@ -2,8 +2,9 @@
 // into the index, what is read there, what of it is served, and what the live part would cost.
 
 import type { Database } from "bun:sqlite";
-import { setting } from "../config/current.ts";
+import { current, setting } from "../config/current.ts";
 import { visibility } from "../config/read-rules.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { countValues, type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { parseClientMessage } from "../protocol/message.ts";
@@ -132,6 +133,7 @@ function refusalOf(
   const limits = {
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
+    searchKinds: searchKinds(current.settings),
   };
   const message = parseClientMessage(text, limits);
   if (message.type === "refused") return String((JSON.parse(message.frame) as unknown[])[2]);

@@ -206,6 +206,14 @@ export const OPTIONS = {
   "events.pow_kinds": list({ default: [], form: "kind-number" })`
     The same for single kinds or ranges of kinds, such as 1:20 or 7:0, before events.pow_min.`,
 
+  "search.kinds": list({
+    default: "0 1 11 20-22 42 1063 1111 9802 30023 30402 30818 34550".split(" "),
+    form: "kinds",
+  })`
+    Kinds, and ranges of kinds, whose words can be searched (NIP-50); 256 at most. Others are not
+    found by a search, and private ones never. When the list changes, the index is made anew in the
+    background. Empty means no search.`,
+
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a
     crash of the process, but a power failure may lose the last ones; off: a power failure may

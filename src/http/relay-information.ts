@@ -2,6 +2,7 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import type { PublicControl } from "../policy/control.ts";
 import { hasMembers, isManaged } from "../policy/rights.ts";
 import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
@@ -29,6 +30,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 42, isOn: () => true },
   { nip: 43, isOn: hasMembers },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
+  { nip: 50, isOn: (settings) => searchKinds(settings).size > 0 },
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 62, isOn: () => true },
   { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },

@@ -19,6 +19,8 @@ export interface MessageLimits {
   readonly filtersMax: number;
   /** Values in the lists of all filters of one REQ or COUNT. */
   readonly filterValuesMax: number;
+  /** Kinds whose words are searched (NIP-50). */
+  readonly searchKinds: ReadonlySet<number>;
 }
 
 /** NIP-01: "an arbitrary, non-empty string of max length 64 chars". */
@@ -92,7 +94,7 @@ function parseFilters(message: readonly unknown[], limits: MessageLimits): Filte
   const filters: Filter[] = [];
   let valuesCount = 0;
   for (let i = 2; i < message.length; i++) {
-    const filter = parseFilter(message[i]);
+    const filter = parseFilter(message[i], limits.searchKinds);
     if (typeof filter === "string") return filter;
     if (filter === null) continue;
     valuesCount += countValues(filter);

@@ -9,6 +9,7 @@ import { setting } from "../config/current.ts";
 import { derived } from "../config/derived.ts";
 import { describeError, log } from "../config/log.ts";
 import { visibility } from "../config/read-rules.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { isThisRelay } from "../config/this-relay.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
@@ -382,10 +383,13 @@ export const publisherRules = derived((settings) => ({
   signedInKinds: kindSet(settings["auth.write_kinds"]),
 }));
 
+const searchedKinds = derived(searchKinds);
+
 function messageLimits(): MessageLimits {
   return {
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
+    searchKinds: searchedKinds(),
   };
 }
 

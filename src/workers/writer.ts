@@ -51,6 +51,7 @@ export class Writer implements Role {
   isStopped = false;
   private readonly websocket: Outbox;
   private readonly monitors: readonly Outbox[];
+  private readonly indexers: readonly Outbox[];
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
@@ -80,6 +81,7 @@ export class Writer implements Role {
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
+    this.indexers = station.indexers.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
     this.removers = new HandledRemovers(station.removers);
@@ -175,6 +177,7 @@ export class Writer implements Role {
 
   stop(): void {
     for (const monitor of this.monitors) sendStop(monitor);
+    for (const indexer of this.indexers) sendStop(indexer);
     try {
       closeForWriting(this.db);
     } catch (error) {

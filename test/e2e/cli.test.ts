@@ -27,6 +27,7 @@ const COMMANDS = [
   "import",
   "export",
   "scan",
+  "search",
   "explain",
   "why",
   "delete",

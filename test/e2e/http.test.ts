@@ -87,7 +87,7 @@ describe("the relay information document", () => {
       pubkey: PUBKEY,
       contact: "mailto:relay@example.com",
       self: expect.stringMatching(/^[0-9a-f]{64}$/),
-      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70, 86],
+      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70, 86],
       software: "https://github.com/nandu-relay/nandu",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       limitation: LIMITATION,

@@ -90,6 +90,7 @@ class TestMonitor {
       writer: null,
       readers: [],
       monitors: [],
+      indexers: [],
     } as const;
     this.monitor = new Monitor(station, bell);
   }
