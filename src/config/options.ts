@@ -41,6 +41,9 @@ export const OPTIONS = {
   "relay.trusted_proxies": list({ default: ["127.0.0.1/8", "::1/128"], form: "network" })`
     The addresses or networks (10.0.0.0/8) of the reverse proxies whose relay.real_ip_header is
     believed.`,
+  "relay.key_file": string({ default: "" })`
+    The file with the relay's own secret key, as hex or nsec, readable by its owner only; made at
+    the first start. Empty means relay.key in data_dir. Its public key is \`self\` in NIP-11.`,
   "relay.connections_max": integer({ default: 10_000, min: 1, max: 1_000_000 })`
     The most connections open at once; further ones are refused. The process needs as many open
     files.`,
@@ -142,6 +145,33 @@ export const OPTIONS = {
     The main languages spoken on the relay, as IETF tags such as en or pt-BR (NIP-11).`,
   "info.tags": list({ default: [] })`
     What the relay is about, in single words such as sfw-only or bitcoin-only (NIP-11).`,
+
+  "admin.pubkeys": list({ default: [], form: "pubkey" })`
+    The keys that may manage the relay over HTTP (NIP-86), besides info.pubkey. With none of both,
+    and no moderators, there is no management over HTTP.`,
+  "admin.moderators": list({ default: [], form: "pubkey" })`
+    The keys that may ban and allow keys and events over HTTP (NIP-86), and nothing else.`,
+
+  "access.write": choice({ default: "anyone", choices: ["anyone", "members"] })`
+    Who may publish. members: those that are allowed by NIP-86, by \`nandu member\` or an invite
+    (NIP-43), and those that manage the relay. What a member passes on for others counts as well,
+    once the member has signed in (NIP-42).`,
+  "access.read": choice({ default: "anyone", choices: ["anyone", "members"] })`
+    Who may read. members: as for access.write, signed in (NIP-42).`,
+  "access.invites": choice({ default: "members", choices: ["off", "admins", "members"] })`
+    Who gets an invite code for asking, signed in, where access is for members (NIP-43, kind
+    28935).`,
+  "access.invite_uses": integer({ default: 1, min: 1, max: 1_000_000 })`
+    How many may join by one invite code, unless \`nandu invite create\` says otherwise.`,
+  "access.invite_lifetime_s": integer({ default: 7 * DAY_S, min: 60, max: CENTURY_S, unit: "s" })`
+    How long an invite code is good, unless \`nandu invite create\` says otherwise.`,
+  "access.publish_members": boolean({ default: true })`
+    Whether the relay publishes who its members are, who comes and goes, and the roles, signed by
+    its own key (NIP-43, kinds 13534, 8000, 8001, 33534), whenever that changes.`,
+
+  "monitor.publish_interval_s": integer({ default: 0, min: 0, max: 30 * DAY_S, unit: "s" })`
+    How often the relay publishes its own description by its own key, at its start as well (NIP-66,
+    kinds 30166 and 10166). 0 means never.`,
 
   "events.bytes_max": integer({ default: 256 * KIB, min: KIB, max: 16 * MIB, unit: "bytes" })`
     The largest event accepted, as JSON. At most relay.message_bytes_max.`,

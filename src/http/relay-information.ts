@@ -2,6 +2,8 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
+import type { PublicControl } from "../policy/control.ts";
+import { hasMembers, isManaged } from "../policy/rights.ts";
 import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { kindSet } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
@@ -25,10 +27,13 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 17, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 40, isOn: () => true },
   { nip: 42, isOn: () => true },
+  { nip: 43, isOn: hasMembers },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
+  { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
   { nip: 67, isOn: () => true },
   { nip: 70, isOn: () => true },
+  { nip: 86, isOn: isManaged },
 ];
 
 /** Whether events of that kind are for their authors and recipients only. */
@@ -76,6 +81,8 @@ export interface RelayInformation
   extends
     Readonly<Partial<Record<TextField, string>>>,
     Readonly<Partial<Record<ListField, readonly string[]>>> {
+  /** The relay's own public key. */
+  readonly self?: string;
   /** As the operator has written it. */
   readonly fees?: unknown;
   readonly supported_nips: readonly number[];
@@ -84,8 +91,14 @@ export interface RelayInformation
   readonly limitation: Limitation;
 }
 
+/** The settings with what admins have changed of the relay's texts (NIP-86) in their place. */
+export function overlay(settings: Settings, texts: PublicControl["texts"]): Settings {
+  const entries = Object.entries(texts).map(([name, text]) => [`info.${name}`, text] as const);
+  return { ...settings, ...(Object.fromEntries(entries) as Partial<Settings>) };
+}
+
 /** The document, ready for JSON.stringify. Fields that the operator left empty are absent. */
-export function relayInformation(settings: Settings): RelayInformation {
+export function relayInformation(settings: Settings, self: string | null = null): RelayInformation {
   const texts: Partial<Record<TextField, string>> = {};
   for (const field of TEXT_FIELDS) {
     const text = settings[`info.${field}`];
@@ -99,6 +112,7 @@ export function relayInformation(settings: Settings): RelayInformation {
   const fees = settings["info.fees"];
   return {
     ...texts,
+    ...(self === null ? {} : { self }),
     ...lists,
     ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
@@ -134,11 +148,13 @@ function limitationOf(settings: Settings): Limitation {
     // Of kinds that have no difficulty of their own (events.pow_kinds).
     min_pow_difficulty: settings["events.pow_min"],
     // "before a new connection may perform any other action"
-    auth_required: settings["auth.read"] && settings["auth.write"],
+    auth_required:
+      (settings["auth.read"] || settings["access.read"] === "members") && settings["auth.write"],
     payment_required: settings["info.payment_required"],
     // "some kind of condition to be fulfilled to accept events"
     restricted_writes:
       settings["auth.write"] ||
+      settings["access.write"] === "members" ||
       settings["info.payment_required"] ||
       settings["events.pow_min"] > 0 ||
       settings["events.pow_kinds"].length > 0,

@@ -4,7 +4,7 @@
 
 import type { Filter } from "./filter.ts";
 import { countValues, parseFilter } from "./filter.ts";
-import type { Reason } from "./reason.ts";
+import type { Acknowledgement, Reason } from "./reason.ts";
 
 export type ClientMessage =
   | { readonly type: "EVENT"; readonly id: string; readonly event: unknown }
@@ -140,9 +140,9 @@ function parseUnknown(type: string, message: readonly unknown[]): ClientMessage 
 export type EoseHint = "finish" | "more" | null;
 
 /** A refusal must have a reason; an accepted event may go without. */
-export function encodeOk(id: string, accepted: true, reason: Reason | ""): string;
+export function encodeOk(id: string, accepted: true, reason: Acknowledgement): string;
 export function encodeOk(id: string, accepted: false, reason: Reason): string;
-export function encodeOk(id: string, accepted: boolean, reason: Reason | ""): string {
+export function encodeOk(id: string, accepted: boolean, reason: Acknowledgement): string {
   return JSON.stringify(["OK", id, accepted, reason]);
 }
 

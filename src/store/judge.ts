@@ -39,6 +39,14 @@ export class Judge {
     this.hits = stored.find(batch.flatMap(storedKeys));
   }
 
+  /** More events will come than those of the batch. */
+  expect(more: readonly Candidate[]): void {
+    this.gone.loadMore(more.flatMap(goneKeys));
+    for (const [key, hits] of this.stored.find(more.flatMap(storedKeys))) {
+      this.hits.set(key, hits);
+    }
+  }
+
   /** An accepted one has no `seq` yet. */
   admit(candidate: Candidate, index: number): Verdict {
     const { pending } = this;

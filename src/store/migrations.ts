@@ -4,6 +4,7 @@
 import type { Database } from "bun:sqlite";
 import { describeError, log } from "../config/log.ts";
 import { decodeText } from "./candidate.ts";
+import { CONTROL_TABLES } from "./control-tables.ts";
 import { payloadText } from "./payload.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { RowInserter } from "./rows.ts";
@@ -111,7 +112,7 @@ const HISTORY = `
   `;
 
 /** The tables that came with the third version, in the order they are made. */
-const THIRD_TABLES: readonly string[] = [THIRD_HEAD, HISTORY];
+const THIRD_TABLES: readonly string[] = [THIRD_HEAD, HISTORY, CONTROL_TABLES];
 
 /** Index = version it leads from. Never edit one that was released: add one. */
 export const MIGRATIONS: readonly Migration[] = [

@@ -9,6 +9,7 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
 import type { Candidate } from "./candidate.ts";
+import type { Companion } from "./companion.ts";
 import { Eraser } from "./erase.ts";
 import { Gone } from "./gone.ts";
 import { History, type HistoryEntry, type Removal } from "./history.ts";
@@ -22,7 +23,7 @@ import { Run } from "./run.ts";
 import { StoredEvents } from "./stored.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
 import { EXPIRING_KEY, type TermRow, termRows } from "./term.ts";
-import type { Verdict, WriteResult } from "./verdict.ts";
+import { DUPLICATE, type Verdict, type WriteResult } from "./verdict.ts";
 
 export type { Verdict, WriteResult };
 
@@ -39,6 +40,7 @@ const ERASE_STEPS_AT_ONCE = 8;
 export class EventWriter {
   private readonly db: Database;
   private readonly options: WriterOptions;
+  private readonly companion: Companion | null;
   private readonly events: RowInserter;
   private readonly tail: Tail;
   private readonly known: KnownKeys;
@@ -61,9 +63,15 @@ export class EventWriter {
   private turn = -1;
 
   /** `filter`: shared with who wants to know what is stored. */
-  constructor(db: Database, options: WriterOptions, filter = new KeyFilter()) {
+  constructor(
+    db: Database,
+    options: WriterOptions,
+    filter = new KeyFilter(),
+    companion: Companion | null = null,
+  ) {
     this.db = db;
     this.options = options;
+    this.companion = companion;
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.known = new KnownKeys(db, filter);
     this.tail = new Tail(db, this.known);
@@ -115,14 +123,17 @@ export class EventWriter {
     let hasVanished = false;
     const result = this.inTransaction<WriteResult>(() => {
       const headBefore = this.head.seq;
+      this.companion?.begin();
       this.gone.load(batch.flatMap(goneKeys));
-      const judge = new Judge(this.stored, this.gone, this.options.isThisRelay, batch);
-      const verdicts = batch.map((candidate, i) => judge.admit(candidate, i));
+      const { stored, gone, companion } = this;
+      const judge = new Judge(stored, gone, this.options.isThisRelay, batch);
+      const verdicts = this.admitAll(batch, judge);
       hasVanished = judge.vanishes.length > 0;
       for (const { pubkey, created_at, id } of judge.vanishes) {
         this.eraser.add(pubkey, "vanished", created_at, id);
       }
       const rows = this.insert(judge.pending, verdicts);
+      companion?.published(verdicts.splice(batch.length));
       const headAfter = this.head.seq;
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
     });
@@ -232,6 +243,22 @@ export class EventWriter {
   private onOther(): void {
     this.known.onOther();
     this.eraser.onOther();
+  }
+
+  /** The verdict of each, and then those of what the relay publishes because of them. */
+  private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
+    const { companion } = this;
+    const verdicts = batch.map((candidate, i) => {
+      const judged = companion?.judge(candidate) ?? null;
+      if (judged !== null) return judged;
+      const verdict = judge.admit(candidate, i);
+      if (verdict.accepted && verdict !== DUPLICATE) companion?.accepted(candidate);
+      return verdict;
+    });
+    const own = companion?.takeOwn() ?? [];
+    if (own.length > 0) judge.expect(own);
+    for (const candidate of own) verdicts.push(judge.admit(candidate, verdicts.length));
+    return verdicts;
   }
 
   /** Returns the rows that the events have in the index. */

@@ -12,15 +12,18 @@ import { visibility } from "../config/read-rules.ts";
 import { isThisRelay } from "../config/this-relay.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { Gate } from "../policy/gate.ts";
 import { checkPublisher } from "../policy/publisher.ts";
 import { checkAuthEvent } from "../protocol/auth.ts";
-import type { NostrEvent } from "../protocol/event.ts";
+import { encodeEvent, type NostrEvent } from "../protocol/event.ts";
 import { type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
-import { classifyKind } from "../protocol/kind.ts";
+import { classifyKind, isMembershipRequest } from "../protocol/kind.ts";
 import { kindSet } from "../protocol/kind-set.ts";
 import {
   encodeClosed,
+  encodeEventPrefix,
   encodeOk,
   type MessageLimits,
   parseClientMessage,
@@ -56,6 +59,9 @@ import {
   type SubscriptionRef,
 } from "./mail.ts";
 import { sendEvent, trySendEvent } from "./mail-event.ts";
+import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
+import { readManagement } from "./mail-management.ts";
+import { ManagementDoor } from "./management-door.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { RefusalLog } from "./refusals.ts";
 import { HandledRemovers, mayRemove, SentRemovers } from "./removers.ts";
@@ -79,6 +85,8 @@ export class Ingester implements Role {
   private readonly keyFilter: KeyFilter;
   private readonly db: Database;
   private readonly lookup: IdLookup;
+  private readonly gate: Gate;
+  private readonly management: ManagementDoor;
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly subscriptions: Subscriptions;
   private readonly sessions = new Sessions();
@@ -98,6 +106,8 @@ export class Ingester implements Role {
     this.keyFilter = new KeyFilter(station.keyFilter);
     this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES, mmapBytes: 0 });
     this.lookup = new IdLookup(this.db);
+    this.gate = new Gate(this.db, new ControlVersion(station.control));
+    this.management = new ManagementDoor(this.websocket, this.writer, this.admission);
     const valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
     this.subscriptions = new Subscriptions(valuesMax);
     this.challengeSecret = station.challengeSecret;
@@ -115,6 +125,12 @@ export class Ingester implements Role {
         break;
       case MAIL.subscriptionEnded:
         this.onSubscriptionEnded(readRef(ring));
+        break;
+      case MAIL.controlChanged:
+        this.onControlChanged();
+        break;
+      case MAIL.management:
+        this.management.onRequest(readManagement(ring));
         break;
       case MAIL.stop:
         this.isStopped = true;
@@ -199,12 +215,14 @@ export class Ingester implements Role {
   private takeEvent(connId: number, value: unknown, messageBytes: number): Reason | null {
     const now = Math.floor(Date.now() / 1000);
     const viewer = this.sessions.viewer(connId);
+    const refusal = this.gate.refuseEvent(value, viewer);
+    if (refusal !== null) return refusal;
     const check = (event: NostrEvent) => checkPublisher(event, viewer, publisherRules());
     const admitted = this.admission.admit(value, admissionRules(), now, check);
     if (typeof admitted === "string") return admitted;
     const { id, kind } = admitted.event;
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
-    if (classifyKind(kind) !== "ephemeral") {
+    if (classifyKind(kind) !== "ephemeral" || isMembershipRequest(kind)) {
       if (mayRemove(candidate)) this.removers.add(connId);
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
@@ -264,7 +282,8 @@ export class Ingester implements Role {
     const reason =
       body === null
         ? TOO_LONG
-        : (visibility().checkRead(viewer, filters) ??
+        : (this.gate.refuseQuery(viewer) ??
+          visibility().checkRead(viewer, filters) ??
           this.subscriptions.checkRoom(connId, old, values));
     if (body === null || reason !== null) {
       this.closeSubscription(connId, id);
@@ -275,8 +294,29 @@ export class Ingester implements Role {
     const { slot, gen } = this.subscriptions.open(connId, id, values, kept);
     const ref = { connId, slot, gen };
     sendGate(this.websocket, ref);
+    this.sendInvite(ref, id, filters);
     const isReplacement = old !== undefined;
     this.query({ ...ref, isCount: false, isReplacement, messageBytes: 0 }, body);
+  }
+
+  /** Before the query is sent, so that it comes before EOSE. */
+  private sendInvite(ref: SubscriptionRef, id: string, filters: readonly Filter[]): void {
+    const invite = this.gate.inviteFor(filters, this.sessions.viewer(ref.connId));
+    if (invite === null) return;
+    const frame = `${encodeEventPrefix(id)}${encodeEvent(invite).json}]`;
+    sendFrameQuietly(this.websocket, ref, FRAMES.live, frame, 0);
+  }
+
+  /** Those who may no longer read are no longer sent anything. */
+  private onControlChanged(): void {
+    for (const connId of this.subscriptions.connIds()) {
+      const reason = this.gate.refuseQuery(this.sessions.viewer(connId));
+      if (reason === null) continue;
+      for (const { id } of [...this.subscriptions.of(connId)]) {
+        this.closeSubscription(connId, id);
+        this.answers.reply(connId, encodeClosed(id, reason));
+      }
+    }
   }
 
   /** A COUNT is under way until the reader answers it, so that a client can't pile them up. */
@@ -290,7 +330,7 @@ export class Ingester implements Role {
     const body = encodeQuery(this.readerOf(connId), id, encodeFilters(filters), viewer);
     const reason =
       setting("relay.count_max") > 0
-        ? visibility().checkRead(viewer, filters)
+        ? (this.gate.refuseQuery(viewer) ?? visibility().checkRead(viewer, filters))
         : "unsupported: this relay does not count (NIP-45)";
     if (body === null || reason !== null) {
       this.answers.answer(connId, encodeClosed(id, reason ?? TOO_LONG), messageBytes);

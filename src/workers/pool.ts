@@ -12,6 +12,7 @@ import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing, ringCapacityFor } from "../ring/ring.ts";
+import { ControlVersion } from "../policy/control.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { makeChallengeSecret } from "./challenge.ts";
 import { Changes } from "./changes.ts";
@@ -150,6 +151,7 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
   const recentIds = new RecentIds().shared;
   const changes = new Changes().shared;
   const keyFilter = new KeyFilter().shared;
+  const control = new ControlVersion().shared;
   const removers = new HandledRemovers(wired.bell.ingester.length).shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
@@ -164,6 +166,7 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
         changes,
         keyFilter,
         removers,
+        control,
         challengeSecret,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,

@@ -28,6 +28,7 @@ export interface Station {
   readonly changes: SharedArrayBuffer;
   readonly keyFilter: SharedArrayBuffer;
   readonly removers: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
   /** Of which connections' challenges are made (challenge.ts). */
   readonly challengeSecret: string;
   /** Upstream first. */

@@ -13,6 +13,8 @@ import { encodeOk } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { JointRules } from "../store/companion.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { TailIds } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
@@ -22,9 +24,12 @@ import { Changes } from "./changes.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
+import { readManagementCall } from "./mail-management.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
+import { Purge } from "./purge.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { readRefusal, Refusals } from "./refusals.ts";
+import { RelayControl } from "./relay-control.ts";
 import { HandledRemovers, mayRemove } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
@@ -50,6 +55,9 @@ export class Writer implements Role {
   private tailIds: TailIds | null;
   private readonly db: Database;
   private readonly store: EventWriter;
+  private readonly control: RelayControl;
+  private readonly rules: JointRules;
+  private readonly purge: Purge;
   private readonly reader: EventReader;
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
@@ -72,9 +80,14 @@ export class Writer implements Role {
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
-    this.store = new EventWriter(this.db, options, new KeyFilter(station.keyFilter));
-    this.refusals = new Refusals(this.store);
     this.reader = new EventReader(this.db);
+    const version = new ControlVersion(station.control);
+    this.control = new RelayControl(this.db, this.reader, version, this.websocket);
+    this.rules = new JointRules(this.control.events, [this.control]);
+    const keyFilter = new KeyFilter(station.keyFilter);
+    this.store = new EventWriter(this.db, options, keyFilter, this.rules);
+    this.refusals = new Refusals(this.store);
+    this.purge = new Purge(this.control.changes, this.reader, this.store);
     this.tailIds = new TailIds(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
@@ -90,6 +103,9 @@ export class Writer implements Role {
       case MAIL.refused:
         this.refusals.add(readRefusal(ring));
         break;
+      case MAIL.managementCall:
+        this.control.add(readManagementCall(ring));
+        break;
       case MAIL.stop:
         this.upstreamRunning -= 1;
         break;
@@ -104,9 +120,10 @@ export class Writer implements Role {
       this.write(this.batch.slice(done, done + sizeMax));
     }
     this.batch = [];
+    this.control.serve(this.writeNothing, () => this.removeBanned());
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || (count === 0 && this.learnIds());
+    const hasUpkeep = this.maintain() || this.removeBanned() || (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -140,7 +157,11 @@ export class Writer implements Role {
     sendStopped(this.websocket);
   }
 
-  private write(batch: readonly EventMail[]): void {
+  /** For what the relay itself has to do within a transaction. */
+  private readonly writeNothing = (): boolean => this.write([]);
+
+  /** False when nothing has been written, which has been answered. */
+  private write(batch: readonly EventMail[]): boolean {
     let result: WriteResult;
     try {
       result = this.store.write(batch);
@@ -153,8 +174,9 @@ export class Writer implements Role {
       this.noteRemovers(batch);
       for (const mail of batch) this.answerFailure(mail);
       this.websocket.ring();
-      return;
+      return false;
     }
+    this.control.committed(); // before anybody hears of it
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
     this.forgetErased();
@@ -178,7 +200,25 @@ export class Writer implements Role {
       if (seq === 0) continue;
       for (const feed of this.feeds) feed.offer(batch[i] as EventMail, seq);
     }
+    for (const { candidate, seq } of this.rules.takePublished()) {
+      for (const feed of this.feeds) feed.offer(candidate, seq);
+    }
     this.lastSeq = headAfter;
+    return true;
+  }
+
+  /** Some of what banned keys have published; true when there is more. */
+  private removeBanned(): boolean {
+    if (performance.now() < this.nextUpkeepAt) return false;
+    try {
+      const ids = this.purge.step(this.control.tablesVersion);
+      for (const id of ids ?? []) this.recentIds.remove(id);
+      return ids !== null;
+    } catch (error) {
+      log("error", "writer", `what is banned was not removed: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
   }
 
   /** Some of what was stored before this start; true when there is more. */
@@ -212,6 +252,7 @@ export class Writer implements Role {
       this.pollForeign();
     }
     this.refusals.flushIfDue(now);
+    this.control.publishSelf(now, this.writeNothing);
     if (now >= this.nextExpireAt) {
       const more = this.expire();
       this.nextExpireAt = more ? 0 : now + setting("store.expire_interval_s") * 1000;
@@ -223,6 +264,7 @@ export class Writer implements Role {
     if (version === this.dataVersion) return;
     this.dataVersion = version;
     this.recentIds.clear(); // it may have deleted, too
+    this.control.poll();
     this.lastSeq = Math.max(this.lastSeq, this.store.lastSeq());
   }
 

@@ -64,8 +64,8 @@ function headersOf(response: Response): Record<string, string> {
 
 const CORS = {
   "access-control-allow-origin": "*",
-  "access-control-allow-headers": "*",
-  "access-control-allow-methods": "GET, HEAD, OPTIONS",
+  "access-control-allow-headers": "*, Authorization",
+  "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
 };
 
 describe("the relay information document", () => {

@@ -3,6 +3,7 @@
 // commit of its reader, exactly once. The oracle is a list searched from end to end.
 
 import { afterAll, describe, expect, test } from "bun:test";
+import { ControlVersion } from "../../src/policy/control.ts";
 import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
@@ -76,6 +77,7 @@ class TestMonitor {
       changes: new Changes().shared,
       keyFilter: new KeyFilter().shared,
       removers: new HandledRemovers(1).shared,
+      control: new ControlVersion().shared,
       challengeSecret: "",
       inbound,
       websocket,
