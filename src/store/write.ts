@@ -126,7 +126,7 @@ export class EventWriter {
       this.companion?.begin();
       this.gone.load(batch.flatMap(goneKeys));
       const { stored, gone, companion } = this;
-      const judge = new Judge(stored, gone, this.options.isThisRelay, batch);
+      const judge = new Judge(stored, gone, this.options.isThisRelay, batch, companion);
       const verdicts = this.admitAll(batch, judge);
       hasVanished = judge.vanishes.length > 0;
       for (const { pubkey, created_at, id } of judge.vanishes) {
@@ -248,17 +248,26 @@ export class EventWriter {
   /** The verdict of each, and then those of what the relay publishes because of them. */
   private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
     const { companion } = this;
+    const own: Verdict[] = [];
+    const takeOwn = (candidates: readonly Candidate[]): void => {
+      if (candidates.length > 0) judge.expect(candidates);
+      for (const candidate of candidates) {
+        own.push(judge.admitOwn(candidate, batch.length + own.length));
+      }
+    };
     const verdicts = batch.map((candidate, i) => {
       const judged = companion?.judge(candidate) ?? null;
       if (judged !== null) return judged;
       const verdict = judge.admit(candidate, i);
-      if (verdict.accepted && verdict !== DUPLICATE) companion?.accepted(candidate);
+      if (companion === null || !verdict.accepted || verdict === DUPLICATE) return verdict;
+      const aftermath = companion.accepted(candidate);
+      if (aftermath === null) return verdict;
+      for (const id of aftermath.removed) judge.deleteFor(candidate, id);
+      takeOwn(aftermath.own);
       return verdict;
     });
-    const own = companion?.takeOwn() ?? [];
-    if (own.length > 0) judge.expect(own);
-    for (const candidate of own) verdicts.push(judge.admit(candidate, verdicts.length));
-    return verdicts;
+    takeOwn(companion?.takeOwn() ?? []);
+    return [...verdicts, ...own];
   }
 
   /** Returns the rows that the events have in the index. */
