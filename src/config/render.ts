@@ -16,6 +16,7 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
   relay: "Connections and requests",
   info: "Relay information",
   events: "Events",
+  groups: "Groups (NIP-29)",
   store: "Database",
   threads: "Threads",
 };

@@ -25,6 +25,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 11, isOn: () => true },
   { nip: 13, isOn: () => true },
   { nip: 17, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
+  { nip: 29, isOn: (settings) => settings["groups.enabled"] },
   { nip: 40, isOn: () => true },
   { nip: 42, isOn: () => true },
   { nip: 43, isOn: hasMembers },
@@ -85,6 +86,7 @@ export interface RelayInformation
   readonly self?: string;
   /** As the operator has written it. */
   readonly fees?: unknown;
+  readonly nip29?: { readonly subgroups: boolean };
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
@@ -115,6 +117,7 @@ export function relayInformation(settings: Settings, self: string | null = null)
     ...(self === null ? {} : { self }),
     ...lists,
     ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
+    ...(settings["groups.enabled"] ? { nip29: { subgroups: true } } : {}),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,

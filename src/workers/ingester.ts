@@ -14,6 +14,7 @@ import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { ControlVersion } from "../policy/control.ts";
 import { Gate } from "../policy/gate.ts";
+import { ThreadGroups } from "../policy/groups/thread-groups.ts";
 import { checkPublisher } from "../policy/publisher.ts";
 import { checkAuthEvent } from "../protocol/auth.ts";
 import { encodeEvent, type NostrEvent } from "../protocol/event.ts";
@@ -87,6 +88,7 @@ export class Ingester implements Role {
   private readonly lookup: IdLookup;
   private readonly gate: Gate;
   private readonly management: ManagementDoor;
+  private readonly groups: ThreadGroups;
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly subscriptions: Subscriptions;
   private readonly sessions = new Sessions();
@@ -108,6 +110,7 @@ export class Ingester implements Role {
     this.lookup = new IdLookup(this.db);
     this.gate = new Gate(this.db, new ControlVersion(station.control));
     this.management = new ManagementDoor(this.websocket, this.writer, this.admission);
+    this.groups = new ThreadGroups(this.db, station.groups);
     const valuesMax = setting("relay.total_filter_values_max") / station.roleCount;
     this.subscriptions = new Subscriptions(valuesMax);
     this.challengeSecret = station.challengeSecret;
@@ -217,7 +220,8 @@ export class Ingester implements Role {
     const viewer = this.sessions.viewer(connId);
     const refusal = this.gate.refuseEvent(value, viewer);
     if (refusal !== null) return refusal;
-    const check = (event: NostrEvent) => checkPublisher(event, viewer, publisherRules());
+    const check = (event: NostrEvent) =>
+      checkPublisher(event, viewer, publisherRules()) ?? this.groups.checkPassing(event, now);
     const admitted = this.admission.admit(value, admissionRules(), now, check);
     if (typeof admitted === "string") return admitted;
     const { id, kind } = admitted.event;

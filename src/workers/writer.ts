@@ -21,6 +21,7 @@ import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { Changes } from "./changes.ts";
+import { GroupDesk } from "./group-desk.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
@@ -56,6 +57,8 @@ export class Writer implements Role {
   private readonly db: Database;
   private readonly store: EventWriter;
   private readonly control: RelayControl;
+  /** Null where groups are off. */
+  private readonly groups: GroupDesk | null;
   private readonly rules: JointRules;
   private readonly purge: Purge;
   private readonly reader: EventReader;
@@ -83,7 +86,11 @@ export class Writer implements Role {
     this.reader = new EventReader(this.db);
     const version = new ControlVersion(station.control);
     this.control = new RelayControl(this.db, this.reader, version, this.websocket);
-    this.rules = new JointRules(this.control.events, [this.control]);
+    const { events } = this.control;
+    const control = () => this.control.state;
+    this.groups = GroupDesk.open(this.db, this.reader, events, control, station.groups);
+    const parts = this.groups === null ? [this.control] : [this.control, this.groups];
+    this.rules = new JointRules(events, parts);
     const keyFilter = new KeyFilter(station.keyFilter);
     this.store = new EventWriter(this.db, options, keyFilter, this.rules);
     this.refusals = new Refusals(this.store);
@@ -123,7 +130,11 @@ export class Writer implements Role {
     this.control.serve(this.writeNothing, () => this.removeBanned());
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || this.removeBanned() || (count === 0 && this.learnIds());
+    const hasUpkeep =
+      this.maintain() ||
+      this.removeBanned() ||
+      this.keepGroups() ||
+      (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -177,6 +188,7 @@ export class Writer implements Role {
       return false;
     }
     this.control.committed(); // before anybody hears of it
+    this.groups?.committed();
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
     this.forgetErased();
@@ -216,6 +228,22 @@ export class Writer implements Role {
       return ids !== null;
     } catch (error) {
       log("error", "writer", `what is banned was not removed: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
+  }
+
+  /** Publishes what has waited, and removes some of what is gone; true when there is more. */
+  private keepGroups(): boolean {
+    if (this.groups === null || performance.now() < this.nextUpkeepAt) return false;
+    try {
+      if (this.groups.isDue && !this.write([]))
+        this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      const ids = this.groups.removeGone(this.store);
+      for (const id of ids ?? []) this.recentIds.remove(id);
+      return ids !== null;
+    } catch (error) {
+      log("error", "writer", `what is left of groups was not removed: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
@@ -265,6 +293,7 @@ export class Writer implements Role {
     this.dataVersion = version;
     this.recentIds.clear(); // it may have deleted, too
     this.control.poll();
+    this.groups?.poll();
     this.lastSeq = Math.max(this.lastSeq, this.store.lastSeq());
   }
 
