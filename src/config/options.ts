@@ -218,9 +218,10 @@ export const OPTIONS = {
     How many timeline references a message to a group must have: NIP-29 recommends 3, but few
     clients send any. Those to events that are not here are refused in any case.`,
   "groups.groups_max": integer({ default: 1000, min: 0, max: 100_000 })`
-    The most groups.`,
-  "groups.members_max": integer({ default: 2000, min: 1, max: 100_000 })`
-    The most members of a group. Kind 39002 lists the first 2,000.`,
+    The most groups. Each thread keeps all of them in memory, some 150 bytes a member.`,
+  "groups.members_max": integer({ default: 2000, min: 1, max: 10_000 })`
+    The most members of a group. Kind 39002 lists the first 2,000; it is written anew whenever one
+    comes or goes.`,
   "groups.invites_max": integer({ default: 500, min: 0, max: 10_000 })`
     The most invite codes of a group. They are good until the event that made them is deleted.`,
   "groups.pins_max": integer({ default: 50, min: 0, max: 500 })`

@@ -82,6 +82,7 @@ export class GroupLedger {
 
   begin(): void {
     this.isFresh = false;
+    if (this.isUncommitted) this.poll();
     this.touched.clear();
     this.lookup.begin();
   }
@@ -144,7 +145,7 @@ export class GroupLedger {
     this.isUncommitted = false;
   }
 
-  /** Outside of transactions: another process may have written. */
+  /** Another process may have written, or what this one wrote has come to nothing. */
   poll(): void {
     this.table.refresh(this.isUncommitted);
     this.isUncommitted = false;
@@ -152,7 +153,7 @@ export class GroupLedger {
 
   private refresh(): void {
     if (this.isFresh) return;
-    this.table.refresh(this.isUncommitted);
+    this.table.refresh(false);
     this.isUncommitted = true;
     this.isFresh = true;
   }

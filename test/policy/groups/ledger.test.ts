@@ -170,9 +170,13 @@ describe("the state", () => {
     const desk = new Desk(store);
     desk.must(CREATE);
     desk.fail(groupEvent({ kind: 9008, by: ADMIN }), groupEvent({ ...CREATE, h: "other" }));
+    const view = new GroupsView(store.db, desk.version);
+    desk.write(makeEvent({ content: "no group's" }));
+    expect([...view.current().keys()]).toEqual(["g"]);
     expect(desk.check(CREATE)).toBe(EXISTS);
     expect(desk.check({ ...CREATE, h: "other" })).toBeNull();
     expect(desk.must(name("x")).map(({ kind }) => kind)).toEqual([39_000]);
+    expect(view.current().get("g")?.name).toBe("x");
   });
 
   test("is what another process has made of it, even if that has the same version", () => {
