@@ -79,7 +79,10 @@ export class Judge {
     const isOfNote = keys.address !== 0 || kind === KIND_DELETION || kind === KIND_VANISH;
     const event = isOfNote ? decodeText(candidate.text) : null;
     if (this.isVanished(candidate, event)) {
-      if (event?.kind === KIND_DELETION) this.gone.remember(event);
+      if (event?.kind === KIND_DELETION) {
+        this.gone.remember(event);
+        this.applyDeletion(event);
+      }
       return VANISHED;
     }
     const address = event === null ? null : addressOf(event);

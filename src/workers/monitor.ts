@@ -14,7 +14,7 @@ import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
 import { encodeEventPrefix } from "../protocol/message.ts";
-import type { Viewer } from "../protocol/visibility.ts";
+import { NOBODY, type Viewer } from "../protocol/visibility.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
@@ -46,10 +46,17 @@ const RECIPIENTS_BYTES_MAX = 65536;
 /** The longest recipient: a subscription id of 64 escaped characters. */
 const RECIPIENTS_BYTES_MIN = 1024;
 
+/** The keys its client had signed in with, as far as events up to this `seq` go. */
+interface View {
+  readonly viewer: Viewer;
+  readonly upToSeq: number;
+}
+
 interface Subscription extends Recipient {
   readonly filters: readonly Filter[];
   readonly headSeq: number;
-  viewer: Viewer;
+  /** Who it is matched for: the last of its views, and before it those for older commits. */
+  views: readonly View[];
   /** The last event it was considered for, so that two of its filters send it once. */
   mark: number;
 }
@@ -174,7 +181,8 @@ export class Monitor implements Role {
         if (subscription.mark === this.marks) continue;
         if (mail.seq > 0 && mail.seq <= subscription.headSeq) continue;
         if (!matchesFilter(filter, event)) continue;
-        if (isHidden && !visibility().sees(subscription.viewer, event)) continue;
+        const viewer = isHidden ? viewerOf(subscription, mail.seq) : NOBODY;
+        if (isHidden && !visibility().sees(viewer, event)) continue;
         subscription.mark = this.marks;
         recipients.push(subscription);
       }
@@ -204,7 +212,8 @@ export class Monitor implements Role {
   private install(mail: SubscribeMail): void {
     const { connId, slot, gen, filters, headSeq, viewer } = mail;
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
-    const subscription = { connId, slot, gen, prefix, filters, headSeq, viewer, mark: 0 };
+    const views = viewer.size === 0 ? NOBODY_EVER : [{ viewer, upToSeq: Infinity }];
+    const subscription = { connId, slot, gen, prefix, filters, headSeq, views, mark: 0 };
     const isNew = (event: NostrEvent): boolean => visibility().sees(viewer, event);
     this.replay(subscription, headSeq, mail.takenAtMs, isNew);
     const entries = filters.map((filter) => ({ subscription, filter }));
@@ -221,16 +230,23 @@ export class Monitor implements Role {
     else slots.set(slot, entries);
   }
 
-  /** Its client has signed in with more keys than before. */
+  /**
+   * Its client has signed in with more keys than before. The reader has sent what they make visible
+   * up to `headSeq`, which may be ahead of what has reached this thread: until then, events are
+   * matched for the keys it had before.
+   */
   private widen({ connId, slot, gen, headSeq, takenAtMs, viewer }: SubscribeMail): void {
     const subscription = this.clients.get(connId)?.get(slot)?.[0]?.subscription;
     if (subscription === undefined || subscription.gen !== gen) return; // closed meanwhile
-    const before = subscription.viewer;
+    const before = viewerOf(subscription, Infinity);
     const rules = visibility();
     this.replay(subscription, headSeq, takenAtMs, (event) => {
       return rules.sees(viewer, event) && !rules.sees(before, event);
     });
-    subscription.viewer = viewer;
+    const former = subscription.views
+      .map((view) => ({ ...view, upToSeq: Math.min(view.upToSeq, headSeq) }))
+      .filter((view) => view.upToSeq > this.lastSeq);
+    subscription.views = [...former, { viewer, upToSeq: Infinity }];
   }
 
   /**
@@ -295,6 +311,14 @@ export class Monitor implements Role {
     }
     return false;
   }
+}
+
+const NOBODY_EVER: readonly View[] = [{ viewer: NOBODY, upToSeq: Infinity }];
+
+/** `seq` of an ephemeral event is not positive: it is of now. */
+function viewerOf({ views }: Subscription, seq: number): Viewer {
+  const view = seq <= 0 ? views.at(-1) : views.find(({ upToSeq }) => seq <= upToSeq);
+  return (view as View).viewer;
 }
 
 function keyOf(ref: SubscriptionRef): string {

@@ -31,6 +31,7 @@ export class NaiveStore {
     }
     if (this.vanishes.some((vanish) => naiveVanishes(vanish, event))) {
       if (event.kind === 5) this.vanishedDeletions.push(event);
+      this.removeDeleted(event);
       return { accepted: false, reason: "blocked: its author has asked to vanish from this relay" };
     }
     const address = naiveAddress(event);
@@ -52,15 +53,20 @@ export class NaiveStore {
       }
       this.entries = this.entries.filter((entry) => !versions.includes(entry.event));
     }
-    const byId = stored.filter((other) => naiveDeletesById(event, other));
-    this.superseding.push(...byId.filter((other) => naiveAddress(other) !== null));
+    this.removeDeleted(event);
     const vanished = stored.filter((other) => naiveVanishes(event, other));
     this.vanishedDeletions.push(...vanished.filter((other) => other.kind === 5));
     if (naiveIsVanish(event)) this.vanishes.push(event);
-    this.entries = this.entries.filter((entry) => !naiveDeletes(event, entry.event));
     this.entries = this.entries.filter((entry) => !vanished.includes(entry.event));
     this.entries.push({ event, arrival });
     return { accepted: true, reason: "" };
+  }
+
+  private removeDeleted(deletion: NostrEvent): void {
+    const stored = this.entries.map(({ event }) => event);
+    const byId = stored.filter((other) => naiveDeletesById(deletion, other));
+    this.superseding.push(...byId.filter((other) => naiveAddress(other) !== null));
+    this.entries = this.entries.filter((entry) => !naiveDeletes(deletion, entry.event));
   }
 
   /** Knows no more than what it holds, as a store of a version that remembered nothing else. */

@@ -9,7 +9,7 @@ import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
 import { GroupsVersion } from "../../src/policy/groups/view.ts";
-import { NOBODY } from "../../src/protocol/visibility.ts";
+import { NOBODY, type Viewer } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/ring.ts";
@@ -33,7 +33,13 @@ import { KeyFilter } from "../../src/store/key-filter.ts";
 import { openInbox, openOutbox, type RingEnd } from "../../src/workers/thread.ts";
 import { naiveMatches, randomFilter, type RawFilter } from "../support/random-filters.ts";
 import { TestStore } from "../support/test-store.ts";
-import { type Dice, forEachSeed, makeEvent, randomEvent } from "../support/unsigned-events.ts";
+import {
+  author,
+  type Dice,
+  forEachSeed,
+  makeEvent,
+  randomEvent,
+} from "../support/unsigned-events.ts";
 
 const RING_BYTES = 1 << 22;
 const saved = current.settings;
@@ -105,12 +111,19 @@ class TestMonitor {
     expect(trySendEvent(from, candidateOf(event), seq, 0, 0)).toBe(true);
   }
 
-  subscribe(ref: Ref, filters: readonly RawFilter[], headSeq: number): void {
+  /** `viewer`: the keys of its client; a subscription that is open is widened to them. */
+  subscribe(
+    ref: Ref,
+    filters: readonly RawFilter[],
+    headSeq: number,
+    viewer: Viewer = NOBODY,
+    isWidening = false,
+  ): void {
     const parsed = filters.map((filter) => parseFilter(filter) as Filter);
     const takenAtMs = Number.MAX_SAFE_INTEGER; // no ephemeral event from before is wanted
     const id = subscriptionId(ref);
-    const body = encodeQuery(this.fromReader, id, encodeFilters(parsed), NOBODY) as Buffer;
-    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs, isWidening: false }, body);
+    const body = encodeQuery(this.fromReader, id, encodeFilters(parsed), viewer) as Buffer;
+    sendSubscribe(this.fromReader, { ...ref, headSeq, takenAtMs, isWidening }, body);
   }
 
   /** Handles all that was sent, and takes what that leads to. */
@@ -297,6 +310,35 @@ describe("the monitor", () => {
     monitor.run();
     const wanted = events.slice(2).map((event) => eventFrame(ref, event));
     expect(monitor.framesOf(ref)).toEqual(wanted);
+  });
+
+  test("sends what a sign-in makes visible once, though the reader is ahead or behind", () => {
+    const [alice, bob] = [author(0), author(1)];
+    const messages = events.map((_, i) =>
+      makeEvent({ kind: 4, pubkey: bob, created_at: i, tags: [["p", alice]] }),
+    );
+    for (const heard of [0, 2, 5]) {
+      for (const first of [0, 3, 5]) {
+        for (const second of [3, 5]) {
+          if (second < first) continue;
+          using monitor = new TestMonitor();
+          monitor.subscribe(ref, [{}], 0);
+          monitor.run();
+          const committed = monitor.commit(messages);
+          for (const [seq, event] of committed.slice(0, heard)) monitor.tell(seq, event);
+          monitor.run();
+          expect(monitor.framesOf(ref)).toEqual([]);
+          monitor.subscribe(ref, [{}], first, new Set([alice]), true);
+          // With both keys nothing more is seen than with the first.
+          monitor.subscribe(ref, [{}], second, new Set([alice, bob]), true);
+          monitor.run();
+          for (const [seq, event] of committed.slice(heard)) monitor.tell(seq, event);
+          monitor.run();
+          const wanted = messages.slice(first).map((event) => eventFrame(ref, event));
+          expect(monitor.framesOf(ref)).toEqual(wanted);
+        }
+      }
+    }
   });
 
   test("sends an ephemeral event once, by however many roads it comes", () => {
