@@ -338,6 +338,51 @@ test("a restart keeps groups as they are, and their metadata goes on", async () 
   removeTempDir(dataDir);
 });
 
+test("the operator says who creates groups, and what messages to them must be", async () => {
+  const own = await GroupRelay.start([
+    `--info-pubkey=${pubkeyOf(ADMIN)}`,
+    "--groups-create=admins",
+    "--groups-foreign=accept",
+    "--groups-late-publication-s=60",
+    "--groups-previous-min=1",
+    "--groups-groups-max=1",
+    "--groups-members-max=2",
+    "--groups-invites-max=1",
+    "--groups-pins-max=0",
+  ]);
+  const answers: [ReturnType<typeof groupEvent>, string | null][] = [
+    [groupEvent(9, STRANGER, "nowhere"), null],
+    [groupEvent(9007, STRANGER, "a"), "restricted: only admins of this relay create groups"],
+    [groupEvent(9007, ADMIN, "a"), null],
+    [groupEvent(9007, ADMIN, "b"), "restricted: this relay has no room for more than 1 groups"],
+    [groupEvent(9021, MEMBER, "a"), null],
+    [groupEvent(9021, STRANGER, "a"), "restricted: this group is full, it has 2 members"],
+    [groupEvent(9, MEMBER, "a"), "invalid: at least 1 timeline references are needed"],
+    [
+      groupEvent(9, MEMBER, "a", { created_at: nowSeconds() - 100 }),
+      "invalid: created_at is more than 60 seconds ago, too late for a group",
+    ],
+    [
+      groupEvent(9009, ADMIN, "a", {
+        tags: [
+          ["code", "x"],
+          ["code", "y"],
+        ],
+      }),
+      "restricted: a group has at most 1 invite codes",
+    ],
+    [
+      groupEvent(9010, ADMIN, "a", { tags: [["e", "0".repeat(64)]] }),
+      "restricted: a group has at most 0 pinned events",
+    ],
+  ];
+  for (const [event, reason] of answers) {
+    const answer = reason === null ? ok(event) : refused(event, reason);
+    expect(await own.publish(event)).toEqual(answer);
+  }
+  await own.stop();
+});
+
 test("where groups are off, these are events like any others", async () => {
   await using off = await RelayProcess.start();
   const { supported_nips, nip29 } = await informationOf(off);
