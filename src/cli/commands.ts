@@ -3,11 +3,14 @@
 import { didYouMean } from "../config/names.ts";
 import { VERSION } from "../version.ts";
 import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { auditCommand } from "./audit.ts";
 import { configCommand } from "./config.ts";
 import { deleteCommand } from "./delete.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
+import { inviteCommand } from "./invite.ts";
+import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
 
@@ -41,6 +44,9 @@ const COMMANDS: readonly Command[] = [
   exportCommand,
   scanCommand,
   deleteCommand,
+  memberCommand,
+  inviteCommand,
+  auditCommand,
   infoCommand,
   configCommand,
   versionCommand,

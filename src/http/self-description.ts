@@ -32,7 +32,9 @@ export function describeSelf(
   const content = JSON.stringify(information);
   return [
     { kind: KIND_PROFILE, tags: [], content: JSON.stringify(profileOf(information)) },
-    { kind: KIND_RELAY_LIST, tags: addresses.map((url) => ["r", url]), content: "" },
+    ...(addresses.length === 0
+      ? []
+      : [{ kind: KIND_RELAY_LIST, tags: addresses.map((url) => ["r", url]), content: "" }]),
     {
       kind: KIND_MONITOR,
       tags: [

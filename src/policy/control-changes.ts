@@ -15,6 +15,8 @@ const INVITES_MAX = 100_000;
 const INVITE_KEPT_S = 30 * 86_400;
 /** Years of work. */
 const AUDIT_MAX = 1_000_000;
+/** Entries read at once. */
+const AUDIT_READ = 1000;
 /** What a log line keeps of the parameters. */
 const AUDIT_PARAMS_LENGTH_MAX = 4000;
 
@@ -39,10 +41,20 @@ export interface Invite {
   readonly uses: number;
 }
 
-export interface Purgeable {
-  readonly table: "banned_pubkey" | "banned_event";
-  /** The public key, or the id. */
-  readonly value: string;
+export interface AuditEntry {
+  /** Unix seconds. */
+  readonly at: number;
+  /** A public key, or `operator`. */
+  readonly actor: string;
+  readonly method: string;
+  /** JSON, cut where it is very long. */
+  readonly params: string;
+  readonly result: string;
+}
+
+export interface BannedEvent {
+  readonly id: string;
+  readonly reason: string;
 }
 
 export interface MemberRow {
@@ -60,12 +72,19 @@ export class ControlChanges {
 
   // Bans
 
+  /** What it has published is erased by the store's upkeep (erase.ts). */
   banPubkey(pubkey: string, reason: string): void {
     this.checkRoom("banned_pubkey", LIST_MAX);
-    this.change("INSERT OR REPLACE INTO banned_pubkey VALUES (?, ?, 0)", pubkey, reason);
+    this.change("INSERT OR REPLACE INTO banned_pubkey VALUES (?, ?)", pubkey, reason);
+    this.db
+      .query("INSERT OR REPLACE INTO erase VALUES (?, 'banned', ?, ?)")
+      .run(Buffer.from(pubkey, "hex"), Number.MAX_SAFE_INTEGER, reason);
   }
 
   unbanPubkey(pubkey: string): boolean {
+    this.db
+      .query("DELETE FROM erase WHERE pubkey = ? AND what = 'banned'")
+      .run(Buffer.from(pubkey, "hex"));
     return this.change("DELETE FROM banned_pubkey WHERE pubkey = ?", pubkey);
   }
 
@@ -81,18 +100,16 @@ export class ControlChanges {
     this.change("INSERT OR REPLACE INTO allowed_event VALUES (?, ?)", id, reason);
   }
 
-  /** A banned event, else a key, that is still to be removed from the store. */
-  unpurged(): Purgeable | null {
-    const sql = `SELECT 'banned_event', id FROM banned_event WHERE is_purged = 0
-      UNION ALL SELECT 'banned_pubkey', pubkey FROM banned_pubkey WHERE is_purged = 0 LIMIT 1`;
-    const [table, value] = this.rows<[Purgeable["table"], string]>(sql)[0] ?? [];
-    return table === undefined || value === undefined ? null : { table, value };
+  /** A banned event that may still be stored. */
+  unremovedEvent(): BannedEvent | null {
+    const sql = "SELECT id, reason FROM banned_event WHERE is_removed = 0 LIMIT 1";
+    const [id, reason] = this.rows<[string, string]>(sql)[0] ?? [];
+    return id === undefined || reason === undefined ? null : { id, reason };
   }
 
   /** No change that anybody has to know of. */
-  notePurged({ table, value }: Purgeable): void {
-    const column = table === "banned_pubkey" ? "pubkey" : "id";
-    this.db.query(`UPDATE ${table} SET is_purged = 1 WHERE ${column} = ?`).run(value);
+  noteRemoved(id: string): void {
+    this.db.query("UPDATE banned_event SET is_removed = 1 WHERE id = ?").run(id);
   }
 
   // Members and roles
@@ -262,6 +279,25 @@ export class ControlChanges {
       .query("INSERT INTO audit (at, actor, method, params, result) VALUES (?, ?, ?, ?, ?)")
       .run(now, actor, method, text, result);
     this.db.query("DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - ?").run(AUDIT_MAX);
+  }
+
+  /** From `since` on, in unix seconds; in the order of the changes. */
+  *audit(since: number): Generator<AuditEntry> {
+    const sql = `SELECT n, at, actor, method, params, result FROM audit
+      WHERE n > ? AND at >= ? ORDER BY n LIMIT ?`;
+    for (let after = 0; ;) {
+      const rows = this.rows<[number, number, string, string, string, string]>(
+        sql,
+        after,
+        since,
+        AUDIT_READ,
+      );
+      for (const [, at, actor, method, params, result] of rows) {
+        yield { at, actor, method, params, result };
+      }
+      if (rows.length < AUDIT_READ) return;
+      after = rows.at(-1)?.[0] ?? after;
+    }
   }
 
   /** True when any row has been changed. */

@@ -207,6 +207,11 @@ export function isMethod(name: string): boolean {
   return methodOf(name) !== null;
 }
 
+/** Whether it may change anything. */
+export function isChange(name: string): boolean {
+  return methodOf(name)?.isChange ?? false;
+}
+
 function methodOf(name: string): Method | null {
   return Object.hasOwn(METHODS, name) ? (METHODS[name] as Method) : null;
 }

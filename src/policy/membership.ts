@@ -49,7 +49,6 @@ export class Membership {
     return true;
   }
 
-  /** What it has published is removed by the writer, bit by bit (relay-control.ts). */
   ban(pubkey: string, reason: string): void {
     if (this.changes.isMember(pubkey)) this.isListStale = true;
     this.changes.banPubkey(pubkey, reason);

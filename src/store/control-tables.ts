@@ -9,15 +9,12 @@ export const CONTROL_TABLES = `
     version INTEGER NOT NULL
   ) STRICT;
   INSERT INTO control VALUES (1, 0);
-  CREATE TABLE banned_pubkey (
-    pubkey TEXT PRIMARY KEY,
-    reason TEXT NOT NULL,
-    is_purged INTEGER NOT NULL -- 1: its stored events have been removed
-  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE banned_pubkey (pubkey TEXT PRIMARY KEY, reason TEXT NOT NULL)
+    STRICT, WITHOUT ROWID;
   CREATE TABLE banned_event (
     id TEXT PRIMARY KEY,
     reason TEXT NOT NULL,
-    is_purged INTEGER NOT NULL
+    is_removed INTEGER NOT NULL -- 1: it has been looked for in the store
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE allowed_event ( -- reported, and found to be good
     id TEXT PRIMARY KEY,

@@ -47,11 +47,6 @@ export class Gone {
     this.rows.clear();
     this.added = [];
     this.addedKeys = [];
-    this.loadMore(keys);
-  }
-
-  /** These keys as well. */
-  loadMore(keys: readonly number[]): void {
     const likely = keys.filter((key) => this.known.mayBeGone(key));
     if (likely.length === 0) return;
     this.lookup.each(likely, (row) => {

@@ -54,12 +54,10 @@ export class Judge {
     this.hits = stored.find(batch.flatMap(storedKeys));
   }
 
-  /** More events will come than those of the batch. */
-  expect(more: readonly Candidate[]): void {
-    this.gone.loadMore(more.flatMap(goneKeys));
-    for (const [key, hits] of this.stored.find(more.flatMap(storedKeys))) {
-      this.hits.set(key, hits);
-    }
+  /** More events of the batch; the relay's own, of which none is in `gone`. */
+  extend(batch: readonly Candidate[]): void {
+    if (batch.length === 0) return;
+    for (const [key, hits] of this.stored.find(batch.flatMap(storedKeys))) this.hits.set(key, hits);
   }
 
   /** An accepted one has no `seq` yet. */

@@ -142,11 +142,42 @@ export class EventWriter {
     return result;
   }
 
+  /** The verdict of each, and then those of what the relay publishes because of them. */
+  private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
+    const { companion } = this;
+    const own: Verdict[] = [];
+    const takeOwn = (candidates: readonly Candidate[]): void => {
+      judge.extend(candidates);
+      for (const candidate of candidates) {
+        own.push(judge.admitOwn(candidate, batch.length + own.length));
+      }
+    };
+    const verdicts = batch.map((candidate, i) => {
+      const ruled = companion?.judge(candidate) ?? null;
+      if (ruled !== null) return ruled;
+      const verdict = judge.admit(candidate, i);
+      if (companion === null || !verdict.accepted || verdict === DUPLICATE) return verdict;
+      const aftermath = companion.accepted(candidate);
+      if (aftermath === null) return verdict;
+      for (const id of aftermath.removed) judge.deleteFor(candidate, id);
+      takeOwn(aftermath.own);
+      return verdict;
+    });
+    takeOwn(companion?.takeOwn() ?? []);
+    return [...verdicts, ...own];
+  }
+
+  /** After the table `erase` was changed otherwise: most of what it asks for is done at once. */
+  eraseNow(): void {
+    this.eraser.reset();
+    for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
+  }
+
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */
-  remove(seqs: readonly number[], what: Removal = "erased"): readonly string[] {
+  remove(seqs: readonly number[], what: Removal = "erased", detail = ""): readonly string[] {
     return this.inTransaction(() => {
       this.gone.load([]);
-      for (const seq of seqs) this.stored.remove(seq, what, "");
+      for (const seq of seqs) this.stored.remove(seq, what, detail);
       return [this.stored.removedIds, []];
     });
   }
@@ -243,31 +274,6 @@ export class EventWriter {
   private onOther(): void {
     this.known.onOther();
     this.eraser.onOther();
-  }
-
-  /** The verdict of each, and then those of what the relay publishes because of them. */
-  private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
-    const { companion } = this;
-    const own: Verdict[] = [];
-    const takeOwn = (candidates: readonly Candidate[]): void => {
-      if (candidates.length > 0) judge.expect(candidates);
-      for (const candidate of candidates) {
-        own.push(judge.admitOwn(candidate, batch.length + own.length));
-      }
-    };
-    const verdicts = batch.map((candidate, i) => {
-      const judged = companion?.judge(candidate) ?? null;
-      if (judged !== null) return judged;
-      const verdict = judge.admit(candidate, i);
-      if (companion === null || !verdict.accepted || verdict === DUPLICATE) return verdict;
-      const aftermath = companion.accepted(candidate);
-      if (aftermath === null) return verdict;
-      for (const id of aftermath.removed) judge.deleteFor(candidate, id);
-      takeOwn(aftermath.own);
-      return verdict;
-    });
-    takeOwn(companion?.takeOwn() ?? []);
-    return [...verdicts, ...own];
   }
 
   /** Returns the rows that the events have in the index. */

@@ -20,7 +20,7 @@ import {
   readPublicControl,
   refuseBanned,
 } from "../policy/control.ts";
-import { callMethod, type Outcome } from "../policy/management.ts";
+import { callMethod, isChange, type Outcome } from "../policy/management.ts";
 import { Membership } from "../policy/membership.ts";
 import { hasMembers } from "../policy/rights.ts";
 import type { Outbox } from "../ring/outbox.ts";
@@ -206,7 +206,8 @@ export class RelayControl implements BatchRules {
     }
     const tools = { db, reader, changes, membership, self: this.events.key.pubkey };
     const outcome = callMethod(tools, call, now);
-    log("info", "management", `${call.caller}: ${call.method} ${JSON.stringify(call.params)}`);
+    const level = isChange(call.method) ? "info" : "debug";
+    log(level, "management", `${call.caller}: ${call.method} ${JSON.stringify(call.params)}`);
     return [OK, outcome];
   }
 

@@ -20,6 +20,7 @@ import { TailIds } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
+import { BannedEvents } from "./banned-events.ts";
 import { Changes } from "./changes.ts";
 import { GroupDesk } from "./group-desk.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
@@ -27,7 +28,6 @@ import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { readManagementCall } from "./mail-management.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
-import { Purge } from "./purge.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { readRefusal, Refusals } from "./refusals.ts";
 import { RelayControl } from "./relay-control.ts";
@@ -40,6 +40,8 @@ const FOREIGN_POLL_MS = 50;
 const UPKEEP_RETRY_MS = 5000;
 /** Some milliseconds' work. */
 const TAIL_IDS_BATCH = 2000;
+/** Banned events looked for before who has banned one gets the answer. */
+const BANNED_AT_ONCE = 8;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
 
@@ -60,7 +62,7 @@ export class Writer implements Role {
   /** Null where groups are off. */
   private readonly groups: GroupDesk | null;
   private readonly rules: JointRules;
-  private readonly purge: Purge;
+  private readonly bannedEvents: BannedEvents;
   private readonly reader: EventReader;
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
@@ -94,7 +96,7 @@ export class Writer implements Role {
     const keyFilter = new KeyFilter(station.keyFilter);
     this.store = new EventWriter(this.db, options, keyFilter, this.rules);
     this.refusals = new Refusals(this.store);
-    this.purge = new Purge(this.control.changes, this.reader, this.store);
+    this.bannedEvents = new BannedEvents(this.control.changes, this.reader, this.store);
     this.tailIds = new TailIds(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
@@ -107,11 +109,11 @@ export class Writer implements Role {
       case MAIL.event:
         this.batch.push(readEvent(ring));
         break;
-      case MAIL.refused:
-        this.refusals.add(readRefusal(ring));
-        break;
       case MAIL.managementCall:
         this.control.add(readManagementCall(ring));
+        break;
+      case MAIL.refused:
+        this.refusals.add(readRefusal(ring));
         break;
       case MAIL.stop:
         this.upstreamRunning -= 1;
@@ -127,7 +129,7 @@ export class Writer implements Role {
       this.write(this.batch.slice(done, done + sizeMax));
     }
     this.batch = [];
-    this.control.serve(this.writeNothing, () => this.removeBanned());
+    this.control.serve(this.writeNothing, () => this.eraseBanned());
     this.cron();
     const isUnfinished = this.catchUp();
     const hasUpkeep =
@@ -219,15 +221,26 @@ export class Writer implements Role {
     return true;
   }
 
-  /** Some of what banned keys have published; true when there is more. */
+  /** What a management call may have banned: most of it is gone before the answer. */
+  private eraseBanned(): void {
+    for (let i = 0; i < BANNED_AT_ONCE && this.removeBanned(); i++);
+    try {
+      this.store.eraseNow();
+    } catch (error) {
+      log("error", "writer", `what is banned was not erased: ${describeError(error)}`);
+    }
+    this.forgetErased();
+  }
+
+  /** A banned event; true when there may be more. */
   private removeBanned(): boolean {
     if (performance.now() < this.nextUpkeepAt) return false;
     try {
-      const ids = this.purge.step(this.control.tablesVersion);
+      const ids = this.bannedEvents.removeNext(this.control.tablesVersion);
       for (const id of ids ?? []) this.recentIds.remove(id);
       return ids !== null;
     } catch (error) {
-      log("error", "writer", `what is banned was not removed: ${describeError(error)}`);
+      log("error", "writer", `a banned event was not removed: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
@@ -279,8 +292,8 @@ export class Writer implements Role {
       this.nextPollAt = now + FOREIGN_POLL_MS;
       this.pollForeign();
     }
-    this.refusals.flushIfDue(now);
     this.control.publishSelf(now, this.writeNothing);
+    this.refusals.flushIfDue(now);
     if (now >= this.nextExpireAt) {
       const more = this.expire();
       this.nextExpireAt = more ? 0 : now + setting("store.expire_interval_s") * 1000;
