@@ -46,17 +46,23 @@ function readText(path: string): string | null {
 export interface Parsed {
   readonly flags: ReadonlySet<string>;
   readonly values: ReadonlyMap<string, string>;
+  readonly lists: ReadonlyMap<string, readonly string[]>;
   readonly positionals: readonly string[];
 }
 
-/** Reads a command's own flags: `--name` of `flags`; `--name V` or `--name=V` of `values`. */
+/**
+ * Reads a command's own flags: `--name` of `flags`; `--name V` or `--name=V` of `values`, of which
+ * the last counts, and of `lists`, of which all do.
+ */
 export function parseFlags(
   args: readonly string[],
   flags: readonly string[],
   values: readonly string[],
+  lists: readonly string[] = [],
 ): Parsed {
   const found = new Set<string>();
   const given = new Map<string, string>();
+  const listed = new Map<string, string[]>();
   const positionals: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] as string;
@@ -70,17 +76,21 @@ export function parseFlags(
     }
     const equals = arg.indexOf("=");
     const name = equals < 0 ? arg : arg.slice(0, equals);
-    if (values.includes(name)) {
+    const isList = lists.includes(name);
+    if (isList || values.includes(name)) {
       const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
       if (value === undefined) throw new UsageError(`${name} needs a value`);
-      given.set(name, value);
+      if (isList) listed.set(name, [...(listed.get(name) ?? []), value]);
+      else given.set(name, value);
     } else if (flags.includes(name) && equals < 0) {
       found.add(name);
     } else {
-      throw new UsageError(`unknown flag ${name}${didYouMean(name, [...flags, ...values])}`);
+      throw new UsageError(
+        `unknown flag ${name}${didYouMean(name, [...flags, ...values, ...lists])}`,
+      );
     }
   }
-  return { flags: found, values: given, positionals };
+  return { flags: found, values: given, lists: listed, positionals };
 }
 
 /** Unix seconds, or an age before now: 30s, 15m, 12h, 7d, 4w, 1y. */

@@ -6,6 +6,7 @@ import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { auditCommand } from "./audit.ts";
 import { configCommand } from "./config.ts";
 import { deleteCommand } from "./delete.ts";
+import { explainCommand } from "./explain.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
@@ -13,6 +14,7 @@ import { inviteCommand } from "./invite.ts";
 import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
+import { whyCommand } from "./why.ts";
 
 const helpCommand: Command = {
   name: "help",
@@ -43,6 +45,8 @@ const COMMANDS: readonly Command[] = [
   importCommand,
   exportCommand,
   scanCommand,
+  explainCommand,
+  whyCommand,
   deleteCommand,
   memberCommand,
   inviteCommand,

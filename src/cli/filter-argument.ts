@@ -4,19 +4,27 @@
 import { type Filter, parseFilter } from "../protocol/filter.ts";
 import { UsageError } from "./command.ts";
 
-/** Filters that can match nothing are left out. */
-export function parseFilterArgument(text: string): Filter[] {
+export interface FilterArgument {
+  readonly json: string;
+  /** Null when it can match nothing. */
+  readonly filter: Filter | null;
+}
+
+export function parseFilterArguments(text: string): FilterArgument[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     throw new UsageError("the filter is not JSON");
   }
-  const filters: Filter[] = [];
-  for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
+  return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one) => {
     const filter = parseFilter(one);
     if (typeof filter === "string") throw new UsageError(`the filter is ${filter}`);
-    if (filter !== null) filters.push(filter);
-  }
-  return filters;
+    return { json: JSON.stringify(one), filter };
+  });
+}
+
+/** Filters that can match nothing are left out. */
+export function parseFilterArgument(text: string): Filter[] {
+  return parseFilterArguments(text).flatMap(({ filter }) => filter ?? []);
 }

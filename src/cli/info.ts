@@ -5,10 +5,12 @@ import { existsSync, statSync } from "node:fs";
 import { setting } from "../config/current.ts";
 import { measureChecksPerSecond } from "../crypto/measure.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { logExtent } from "../store/fate.ts";
 import { databasePath, openForReading, SCHEMA_VERSION, storeOptions } from "../store/schema.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { counted, isoTime, printTable, type Row } from "./table.ts";
 
 const usage = `Usage: nandu info
 
@@ -25,20 +27,17 @@ function run(args: readonly string[]): number {
   const { backend, warning } = openSignatureBackend();
   if (warning !== null) process.stderr.write(`${warning}\n`);
   const checks = Math.round(measureChecksPerSecond(backend, MEASURE_MS));
-  const lines = [
+  const lines: Row[] = [
     ["nandu", COMMIT === null ? VERSION : `${VERSION} (${COMMIT})`],
     ["bun", Bun.version],
     ["signatures", `${backend.name} (${backend.detail}), ${checks} checks a second`],
     ...databaseLines(),
   ];
-  const width = Math.max(...lines.map(([name = ""]) => name.length));
-  for (const [name = "", value = ""] of lines) {
-    process.stdout.write(`${name.padEnd(width)}  ${value}\n`);
-  }
+  printTable(lines);
   return EXIT_OK;
 }
 
-function databaseLines(): string[][] {
+function databaseLines(): Row[] {
   const path = databasePath(setting("data_dir"));
   if (!existsSync(path)) return [["database", `${path} does not exist yet`]];
   const db = openForReading(storeOptions());
@@ -64,7 +63,7 @@ function sizeOf(path: string): number {
   return bytes;
 }
 
-function contentLines(db: Database): string[][] {
+function contentLines(db: Database): Row[] {
   // From the index as far as that goes: the events' own table has all payloads in between.
   const all = `(SELECT age, info AS kind FROM term, head WHERE key = ? AND term.seq <= merged
     UNION ALL SELECT -created_at, kind FROM event, head WHERE event.seq > merged)`;
@@ -73,19 +72,23 @@ function contentLines(db: Database): string[][] {
   const kinds = db
     .query(`SELECT kind, count(*) AS n FROM ${all} GROUP BY kind ORDER BY n DESC`)
     .values(ALL_KEY) as [number, number][];
-  const lines = [["events", String(count)]];
+  const lines: Row[] = [["events", String(count)]];
   if (newest !== null && oldest !== null) {
     lines.push(["newest", isoTime(-newest)], ["oldest", isoTime(-oldest)]);
   }
+  const [inTail] = db
+    .query("SELECT count(*) FROM event, head WHERE event.seq > merged")
+    .values()[0] as [number];
+  lines.push(["tail", `${counted(inTail, "event")} not yet in the table of the index`]);
+  const { entries, since } = logExtent(db);
+  const extent = since === null ? "" : `, since ${isoTime(since)}`;
+  lines.push([
+    "log",
+    `${counted(entries, "entry", "entries")} of what was removed or refused${extent}`,
+  ]);
   for (const [kind, n] of kinds.slice(0, KINDS_SHOWN)) lines.push([`kind ${kind}`, String(n)]);
   if (kinds.length > KINDS_SHOWN) lines.push(["other kinds", String(kinds.length - KINDS_SHOWN)]);
   return lines;
-}
-
-/** created_at may be any safe integer, a Date may not. */
-function isoTime(seconds: number): string {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? `${seconds}` : date.toISOString();
 }
 
 export const infoCommand: Command = {

@@ -22,7 +22,9 @@ export function log(level: LogLevel, area: string, text: string): void {
 
 /** One line, whatever a client has put into it. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (unit) => JSON.stringify(unit).slice(1, -1));
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (unit) =>
+    unit < " " ? JSON.stringify(unit).slice(1, -1) : `\\u00${unit.charCodeAt(0).toString(16)}`,
+  );
 }
 
 /** What is worth telling of a thrown value: its message, and those of its causes it leaves out. */

@@ -248,6 +248,12 @@ export const OPTIONS = {
   "store.history_entries": integer({ default: 100_000, min: 0, max: 100_000_000 })`
     How many removals and refusals of events are remembered, for nandu why to tell. About 150 bytes
     each. 0 means none.`,
+  "store.retention_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
+    How long events are kept after their created_at. Older ones are refused, and removed within an
+    hour. Deletions and requests to vanish are kept for ever. 0 keeps all.`,
+  "store.retention_kinds": list({ default: [], form: "kind-number" })`
+    The same for single kinds or ranges of kinds, such as 7:2592000 or 0:0, before
+    store.retention_s.`,
   "store.expire_interval_s": integer({ default: 5, min: 1, max: DAY_S, unit: "s" })`
     How often expired events are removed from disk. They are never served once expired.`,
 

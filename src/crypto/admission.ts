@@ -2,6 +2,7 @@
 // bounds, times, id, signature, cheapest first. No database, no clock; one per thread.
 
 import { derived } from "../config/derived.ts";
+import { keptSeconds, type Retention, retention } from "../config/retention.ts";
 import {
   encodeEvent,
   encodeSignedVerbatim,
@@ -27,6 +28,7 @@ export interface AdmissionRules extends EventLimits {
   /** NIP-13, in bits: for single kinds, and for all others. */
   readonly powKinds: ReadonlyMap<number, number>;
   readonly powMin: number;
+  readonly retention: Retention;
 }
 
 /** The rules of the options in force. */
@@ -39,6 +41,7 @@ export const admissionRules: () => AdmissionRules = derived((settings) => ({
   createdAtBehindSeconds: settings["events.created_at_behind_s"],
   powKinds: kindNumbers(settings["events.pow_kinds"]),
   powMin: settings["events.pow_min"],
+  retention: retention(),
 }));
 
 /** Whatever else is asked of an event, before its id and signature are looked at. */
@@ -121,6 +124,10 @@ function checkTimes(
   }
   if (behind > 0 && event.created_at < now - behind) {
     return `invalid: created_at is more than ${behind} seconds in the past`;
+  }
+  const kept = keptSeconds(rules.retention, event.kind);
+  if (kept > 0 && event.created_at < now - kept) {
+    return `invalid: events of this kind are kept for ${kept} seconds, this one is older`;
   }
   return expires !== 0 && expires <= now ? "invalid: this event has expired" : null;
 }

@@ -4,8 +4,8 @@
 import type { Settings } from "../config/options.ts";
 import type { PublicControl } from "../policy/control.ts";
 import { hasMembers, isManaged } from "../policy/rights.ts";
-import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
-import { kindSet } from "../protocol/kind-set.ts";
+import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
+import { kindSet, parseKindNumber } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
 
@@ -31,6 +31,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 43, isOn: hasMembers },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
+  { nip: 62, isOn: () => true },
   { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
   { nip: 67, isOn: () => true },
   { nip: 70, isOn: () => true },
@@ -87,6 +88,7 @@ export interface RelayInformation
   /** As the operator has written it. */
   readonly fees?: unknown;
   readonly nip29?: { readonly subgroups: boolean };
+  readonly retention?: readonly RetentionRule[];
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
@@ -97,6 +99,12 @@ export interface RelayInformation
 export function overlay(settings: Settings, texts: PublicControl["texts"]): Settings {
   const entries = Object.entries(texts).map(([name, text]) => [`info.${name}`, text] as const);
   return { ...settings, ...(Object.fromEntries(entries) as Partial<Settings>) };
+}
+
+/** `time` in seconds, null for ever; of a rule without kinds, all others. */
+interface RetentionRule {
+  readonly kinds?: readonly (number | readonly [first: number, last: number])[];
+  readonly time: number | null;
 }
 
 /** The document, ready for JSON.stringify. Fields that the operator left empty are absent. */
@@ -122,7 +130,24 @@ export function relayInformation(settings: Settings, self: string | null = null)
     software: SOFTWARE,
     version: VERSION,
     limitation: limitationOf(settings),
+    ...retentionOf(settings),
   };
+}
+
+/** The field that NIP-11 once had; many clients know it. Absent when all is kept for ever. */
+function retentionOf(settings: Settings): { retention?: RetentionRule[] } {
+  const rules: RetentionRule[] = [];
+  for (const item of settings["store.retention_kinds"]) {
+    const parsed = parseKindNumber(item);
+    if (parsed === null) continue;
+    const [first, last] = parsed.range;
+    const kinds = first === last ? [first] : [[first, last] as const];
+    rules.push({ kinds, time: parsed.number || null });
+  }
+  const seconds = settings["store.retention_s"];
+  if (seconds > 0)
+    rules.push({ kinds: [KIND_DELETION, KIND_VANISH], time: null }, { time: seconds });
+  return rules.length === 0 ? {} : { retention: rules };
 }
 
 function limitationOf(settings: Settings): Limitation {

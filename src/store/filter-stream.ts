@@ -57,7 +57,9 @@ export class FilterStream {
   /** The authors' keys, for entries that tell the author. */
   private authorKeys: ReadonlySet<number> | null = null;
   /** Chosen by the first step. */
-  private plan: Plan | null = null;
+  plan: Plan | null = null;
+  /** What was fetched in vain, for whoever asks what a query costs. */
+  readonly passedOver = { removed: 0, expired: 0, hidden: 0, unmatched: 0 };
   /** Where it begins. */
   private start: Place;
   private cursor = new MergedCursor();
@@ -190,11 +192,11 @@ export class FilterStream {
     const missing = this.options.limit + 1 - this.entriesKept;
     if ((missing * this.entriesSeen) / kept < entriesMax) return;
     const span = ((last[0] - this.firstAge + 1) * missing) / kept;
-    const keys = next();
-    this.plan = { ...(this.plan as Plan), keys, isByKind: false, next: null };
+    const way = next();
+    this.plan = { ...(this.plan as Plan), ...way, isByKind: false, next: null };
     this.start = last;
     this.cursor = new MergedCursor();
-    this.openSpan(keys, span);
+    this.openSpan(way.keys, span);
   }
 
   /** All keys together. */
@@ -269,10 +271,11 @@ export class FilterStream {
     const { sight } = this.options;
     for (const [age, order, seq] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
-      if (stored === undefined || this.isExpired(stored.expires)) continue;
-      const { expires, text } = stored;
-      if (sight !== null && !sight.sees(text)) continue;
-      if (this.matcher.matches(text)) found.push({ age, order, seq, expires, text });
+      if (stored === undefined) this.passedOver.removed += 1;
+      else if (this.isExpired(stored.expires)) this.passedOver.expired += 1;
+      else if (sight !== null && !sight.sees(stored.text)) this.passedOver.hidden += 1;
+      else if (!this.matcher.matches(stored.text)) this.passedOver.unmatched += 1;
+      else found.push({ age, order, seq, expires: stored.expires, text: stored.text });
     }
     return found;
   }

@@ -27,16 +27,33 @@ const ESTIMATE_ENTRIES_MAX = 16_384; // about 2 ms
 /** How many entries a key has, counted up to `limit`. */
 export type CountEntries = (key: number, limit: number) => number;
 
-/** Every event that the filter matches is under at least one of a plan's keys. */
-export interface Plan {
-  /** The keys to read and merge. */
+/**
+ * Keys, and what they stand for: `ids`, `#t`, `authors`, `authors × kinds`, `kinds`, `all`, or
+ * `viewer`, for the authors and `p` tags of private events.
+ */
+export interface Way {
+  readonly name: string;
   readonly keys: readonly number[];
+}
+
+/** About how many entries a way in has. */
+export interface Estimate {
+  readonly way: Way;
+  readonly size: number;
+  /** Counting was cut off: there may be more. */
+  readonly isCutOff: boolean;
+}
+
+/** Every event that the filter matches is under at least one of a plan's keys. */
+export interface Plan extends Way {
+  /** The ways in that were compared; none when there was only one. */
+  readonly compared: readonly Estimate[];
   /** Whether these are kinds' keys, whose entries tell the author. */
   readonly isByKind: boolean;
   /** Whether each key has next to no entries. */
   readonly isSparse: boolean;
-  /** Another plan's keys, to go on with when this one would look at more entries than this. */
-  readonly next: (() => readonly number[]) | null;
+  /** Another way, to go on with when this one would look at more entries than this. */
+  readonly next: (() => Way) | null;
   readonly entriesMax: number;
 }
 
@@ -46,70 +63,83 @@ export function planFilter(
   count: CountEntries,
   audience: Viewer | null = null,
 ): Plan {
-  if (filter.ids !== null) return { ...planOf([...filter.ids].map(idKey)), isSparse: true };
+  if (filter.ids !== null) return { ...planOf(idWay(filter.ids)), isSparse: true };
   const { kinds, authors } = filter;
   const isTimeline = filter.tags.length === 0 && authors !== null && audience === null;
   if (isTimeline && kinds !== null) {
     const count = authors.size * kinds.size;
     if (count >= TRIED_AUTHORS_MIN && kinds.size <= TRIED_KINDS_MAX) {
-      const next = (): number[] => authorKeys(authors, kinds);
+      const next = (): Way => authorWay(authors, kinds);
       return { ...planByKind(kinds), next, entriesMax: TRIED_ENTRIES * count };
     }
   }
   const ways = waysIn(filter);
-  if (audience !== null) ways.push(audienceKeys(audience, filter.kinds));
-  if (ways.length === 0) return kinds === null ? planOf([ALL_KEY]) : planByKind(kinds);
-  return planOf(ways.length === 1 ? (ways[0] as number[]) : smallest(ways, count));
+  if (audience !== null) ways.push(audienceWay(audience, filter.kinds));
+  if (ways.length === 0) return kinds === null ? planOf(ALL) : planByKind(kinds);
+  return ways.length === 1 ? planOf(ways[0] as Way) : planSmallest(ways, count);
 }
 
-function planOf(keys: readonly number[]): Plan {
+const ALL: Way = { name: "all", keys: [ALL_KEY] };
+
+function planOf({ name, keys }: Way): Plan {
   const entriesMax = Number.POSITIVE_INFINITY;
-  return { keys, isByKind: false, isSparse: false, next: null, entriesMax };
+  return { name, keys, compared: [], isByKind: false, isSparse: false, next: null, entriesMax };
 }
 
 function planByKind(kinds: ReadonlySet<number>): Plan {
-  return { ...planOf([...kinds].map(kindKey)), isByKind: true };
+  return { ...planOf(kindWay(kinds)), isByKind: true };
 }
 
 /**
  * The way in with the fewest entries. A count that was cut off is too low, so a winner that was
  * counted to its end is right; any other has to win again with more counted.
  */
-function smallest(ways: readonly number[][], count: CountEntries): readonly number[] {
+function planSmallest(ways: readonly Way[], count: CountEntries): Plan {
   for (let max = ESTIMATE_ENTRIES_MIN; ; max *= 4) {
-    const estimates = ways.map((keys) => estimate(keys, count, max));
-    const best = estimates.reduce((a, b) => (b.size < a.size ? b : a));
-    if (!best.isCutOff || max >= ESTIMATE_ENTRIES_MAX) return best.keys;
+    const compared = ways.map((way) => estimate(way, count, max));
+    const best = compared.reduce((a, b) => (b.size < a.size ? b : a));
+    if (!best.isCutOff || max >= ESTIMATE_ENTRIES_MAX) return { ...planOf(best.way), compared };
   }
 }
 
-function waysIn(filter: Filter): number[][] {
-  const ways = filter.tags.map(({ letter, values }) => [...values].map((v) => tagKey(letter, v)));
-  if (filter.authors !== null) ways.push(authorKeys(filter.authors, filter.kinds));
+function waysIn(filter: Filter): Way[] {
+  const ways = filter.tags.map(tagWay);
+  if (filter.authors !== null) ways.push(authorWay(filter.authors, filter.kinds));
   return ways;
 }
 
-function audienceKeys(audience: Viewer, kinds: ReadonlySet<number> | null): number[] {
-  const recipients = [...audience].map((pubkey) => tagKey("p", pubkey));
-  return [...recipients, ...authorKeys(audience, kinds)];
+function idWay(ids: ReadonlySet<string>): Way {
+  return { name: "ids", keys: [...ids].map(idKey) };
 }
 
-function authorKeys(authors: ReadonlySet<string>, kinds: ReadonlySet<number> | null): number[] {
+function kindWay(kinds: ReadonlySet<number>): Way {
+  return { name: "kinds", keys: [...kinds].map(kindKey) };
+}
+
+function tagWay({ letter, values }: TagCondition): Way {
+  return { name: `#${letter}`, keys: [...values].map((value) => tagKey(letter, value)) };
+}
+
+function audienceWay(audience: Viewer, kinds: ReadonlySet<number> | null): Way {
+  const recipients = [...audience].map((pubkey) => tagKey("p", pubkey));
+  return { name: "viewer", keys: [...recipients, ...authorWay(audience, kinds).keys] };
+}
+
+function authorWay(authors: ReadonlySet<string>, kinds: ReadonlySet<number> | null): Way {
   if (kinds === null || authors.size * kinds.size > AUTHOR_KINDS_MAX) {
-    return [...authors].map(authorKey);
+    return { name: "authors", keys: [...authors].map(authorKey) };
   }
+  return authorKindWay(authors, kinds);
+}
+
+function authorKindWay(authors: ReadonlySet<string>, kinds: ReadonlySet<number>): Way {
   const keys: number[] = [];
   for (const author of authors) for (const kind of kinds) keys.push(authorKindKey(author, kind));
-  return keys;
+  return { name: "authors × kinds", keys };
 }
 
-interface Estimate {
-  readonly keys: readonly number[];
-  readonly size: number;
-  readonly isCutOff: boolean;
-}
-
-function estimate(keys: readonly number[], count: CountEntries, max: number): Estimate {
+function estimate(way: Way, count: CountEntries, max: number): Estimate {
+  const { keys } = way;
   const looked = Math.min(keys.length, ESTIMATE_KEYS);
   const limit = Math.ceil(max / looked);
   let entries = 0;
@@ -119,7 +149,7 @@ function estimate(keys: readonly number[], count: CountEntries, max: number): Es
     entries += found;
     isCutOff ||= found === limit;
   }
-  return { keys, size: (entries / looked) * keys.length + keys.length, isCutOff };
+  return { way, size: (entries / looked) * keys.length + keys.length, isCutOff };
 }
 
 /**
@@ -127,17 +157,19 @@ function estimate(keys: readonly number[], count: CountEntries, max: number): Es
  * memory, as there is no database to ask for the one with the fewest events.
  */
 export function monitorKeys(filter: Filter): readonly number[] {
+  return monitorWay(filter).keys;
+}
+
+export function monitorWay(filter: Filter): Way {
   const { ids, authors, kinds, tags } = filter;
-  if (ids !== null) return [...ids].map(idKey);
+  if (ids !== null) return idWay(ids);
   const best = tags.reduce<TagCondition | undefined>(
     (a, b) => (a !== undefined && a.values.size <= b.values.size ? a : b),
     undefined,
   );
   if (authors !== null && (best === undefined || authors.size <= best.values.size)) {
-    const [kind] = kinds?.size === 1 ? kinds : [];
-    if (kind === undefined) return [...authors].map(authorKey);
-    return [...authors].map((author) => authorKindKey(author, kind));
+    return kinds?.size === 1 ? authorKindWay(authors, kinds) : authorWay(authors, null);
   }
-  if (best !== undefined) return [...best.values].map((value) => tagKey(best.letter, value));
-  return kinds === null ? [ALL_KEY] : [...kinds].map(kindKey);
+  if (best !== undefined) return tagWay(best);
+  return kinds === null ? ALL : kindWay(kinds);
 }

@@ -18,7 +18,7 @@ export interface ScanOptions {
 export class Scan {
   /** The commit that the scan ends at: events with a higher `seq` are not its own. */
   readonly headSeq: number;
-  private readonly streams: readonly FilterStream[];
+  readonly streams: readonly FilterStream[];
   private readonly hasZeroLimit: boolean;
   /** Has fetched texts again and nothing was taken since: it keeps them, or it may never get on. */
   private refetched: FilterStream | null = null;

@@ -381,7 +381,7 @@ export class Ingester implements Role {
   }
 }
 
-const publisherRules = derived((settings) => ({
+export const publisherRules = derived((settings) => ({
   mustSignIn: settings["auth.write"],
   signedInKinds: kindSet(settings["auth.write_kinds"]),
 }));

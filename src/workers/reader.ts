@@ -346,7 +346,8 @@ function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-function reqOptions() {
+/** How a REQ is scanned, by the options in force. */
+export function reqOptions() {
   return {
     limitDefault: setting("relay.limit_default"),
     limitMax: setting("relay.limit_max"),

@@ -9,6 +9,7 @@
 import type { Database, Statement } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
+import { retention } from "../config/retention.ts";
 import { encodeOk } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
@@ -19,6 +20,7 @@ import { closeForWriting, openForWriting, storeOptions } from "../store/schema.t
 import { TailIds } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
+import { RetentionPass } from "../store/retention.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { BannedEvents } from "./banned-events.ts";
 import { Changes } from "./changes.ts";
@@ -42,6 +44,7 @@ const UPKEEP_RETRY_MS = 5000;
 const TAIL_IDS_BATCH = 2000;
 /** Banned events looked for before who has banned one gets the answer. */
 const BANNED_AT_ONCE = 8;
+const RETENTION_EVERY_MS = 3_600_000;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
 
@@ -73,6 +76,8 @@ export class Writer implements Role {
   private dataVersion: number;
   private nextPollAt = 0;
   private nextExpireAt = 0;
+  private retentionPass: RetentionPass | null = null;
+  private nextRetentionAt = 0;
   private nextUpkeepAt = 0;
 
   constructor(station: Station, bell: Doorbell) {
@@ -146,13 +151,33 @@ export class Writer implements Role {
     if (performance.now() < this.nextUpkeepAt) return false;
     try {
       const isMore = this.store.maintain();
+      const isOld = this.removeOld();
       this.forgetErased();
-      return isMore;
+      return isMore || isOld;
     } catch (error) {
       log("error", "writer", `the index was not kept up: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
+  }
+
+  /** Some of what is older than the relay keeps it; true when there may be more. */
+  private removeOld(): boolean {
+    const now = performance.now();
+    if (this.retentionPass === null && now >= this.nextRetentionAt) {
+      this.nextRetentionAt = now + RETENTION_EVERY_MS;
+      const nowSeconds = Math.floor(Date.now() / 1000);
+      this.retentionPass = new RetentionPass(this.reader, retention(), nowSeconds);
+    }
+    if (this.retentionPass === null) return false;
+    const seqs = this.retentionPass.step();
+    if (this.retentionPass.isDone) this.retentionPass = null;
+    if (seqs.length > 0) {
+      const ids = this.store.remove(seqs, "expired", "retention");
+      for (const id of ids) this.recentIds.remove(id);
+      log("debug", "cron", `removed ${ids.length} events older than they are kept`);
+    }
+    return this.retentionPass !== null;
   }
 
   private forgetErased(): void {

@@ -27,6 +27,8 @@ const COMMANDS = [
   "import",
   "export",
   "scan",
+  "explain",
+  "why",
   "delete",
   "info",
   "config",
@@ -96,6 +98,26 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
     [["scan", "[1]"], "the filter is invalid: a filter must be an object (nandu help scan)"],
     [["scan", '{"x":1}'], 'the filter is unsupported: unknown filter key "x" (nandu help scan)'],
     [["scan", "{}", "{}"], "unexpected argument {} (nandu help scan)"],
+    [["explain"], "a filter is missing (nandu help explain)"],
+    [["explain", "{}", "{"], "the filter is not JSON (nandu help explain)"],
+    [["explain", "null"], "the filter is invalid: a filter must be an object (nandu help explain)"],
+    [
+      ["explain", "--viewer", "x", "{}"],
+      "--viewer: x is not 64 lower-case hex digits (nandu help explain)",
+    ],
+    [["explain", "{}", "--viewer"], "--viewer needs a value (nandu help explain)"],
+    [["explain", "--jsn"], "unknown flag --jsn (did you mean --json?) (nandu help explain)"],
+    [["why"], "an event is missing (nandu help why)"],
+    [["why", "x"], "x is neither an event nor an id of one (nandu help why)"],
+    [["why", "\u001b["], "\\u001b[ is neither an event nor an id of one (nandu help why)"],
+    [
+      ["why", "A".repeat(64)],
+      `${"A".repeat(64)} is neither an event nor an id of one (nandu help why)`,
+    ],
+    [["why", "{"], "the event is not JSON (nandu help why)"],
+    [["why", "[{}]"], "the event is not a JSON object (nandu help why)"],
+    [["why", "{}", "{}"], "unexpected argument {} (nandu help why)"],
+    [["why", "--event"], "--event needs a value (nandu help why)"],
     [["delete"], "--age or --filter is missing (nandu help delete)"],
     [["delete", "--dry-run"], "--age or --filter is missing (nandu help delete)"],
     [["delete", "--age=3q"], "--age: 3q is not an age like 30s, 12h or 7d (nandu help delete)"],
@@ -123,6 +145,8 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
 describe("a fault of the world ends a command with 1 and a line", () => {
   for (const args of [
     ["scan", "{}"],
+    ["explain", "{}"],
+    ["why", "{}"],
     ["export"],
     ["delete", "--age=1d"],
     ["delete", "--filter={}", "--dry-run"],
@@ -146,6 +170,14 @@ describe("a fault of the world ends a command with 1 and a line", () => {
         "nandu: can't read none.jsonl (ENOENT: no such file or directory, open 'none.jsonl')\n",
     });
     expect(existsSync(join(dir, "import"))).toBe(false);
+  });
+
+  test("why of a file that is not there", async () => {
+    expect(await run(["why", "--event=none.json"])).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "nandu: can't read none.json (ENOENT: no such file or directory, open 'none.json')\n",
+    });
   });
 
   test("an address that is not this machine's", async () => {

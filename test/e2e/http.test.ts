@@ -85,7 +85,7 @@ describe("the relay information document", () => {
       description: "A nandu relay.",
       pubkey: PUBKEY,
       contact: "mailto:relay@example.com",
-      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 67, 70],
+      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
       software: "https://github.com/nandu-relay/nandu",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       limitation: LIMITATION,
