@@ -250,7 +250,8 @@ export const OPTIONS = {
     each. 0 means none.`,
   "store.retention_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
     How long events are kept after their created_at. Older ones are refused, and removed within an
-    hour. Deletions and requests to vanish are kept for ever. 0 keeps all.`,
+    hour. Deletions, requests to vanish and what groups are made of are kept for ever. 0 keeps
+    all.`,
   "store.retention_kinds": list({ default: [], form: "kind-number" })`
     The same for single kinds or ranges of kinds, such as 7:2592000 or 0:0, before
     store.retention_s.`,

@@ -2,9 +2,10 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
+import { keptKinds } from "../config/retention.ts";
 import type { PublicControl } from "../policy/control.ts";
 import { hasMembers, isManaged } from "../policy/rights.ts";
-import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
+import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { kindSet, parseKindNumber } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
@@ -140,14 +141,19 @@ function retentionOf(settings: Settings): { retention?: RetentionRule[] } {
   for (const item of settings["store.retention_kinds"]) {
     const parsed = parseKindNumber(item);
     if (parsed === null) continue;
-    const [first, last] = parsed.range;
-    const kinds = first === last ? [first] : [[first, last] as const];
-    rules.push({ kinds, time: parsed.number || null });
+    rules.push({ kinds: [kindsOfRange(parsed.range)], time: parsed.number || null });
   }
   const seconds = settings["store.retention_s"];
-  if (seconds > 0)
-    rules.push({ kinds: [KIND_DELETION, KIND_VANISH], time: null }, { time: seconds });
+  if (seconds > 0) {
+    const kinds = keptKinds(settings).map(kindsOfRange);
+    rules.push({ kinds, time: null }, { time: seconds });
+  }
   return rules.length === 0 ? {} : { retention: rules };
+}
+
+/** As the field `retention` has them: a number, or a range. */
+function kindsOfRange(range: readonly [number, number]): number | readonly [number, number] {
+  return range[0] === range[1] ? range[0] : range;
 }
 
 function limitationOf(settings: Settings): Limitation {

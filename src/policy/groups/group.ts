@@ -4,6 +4,7 @@
 
 import type { NostrEvent, Tag } from "../../protocol/event.ts";
 import { firstTagValue } from "../../protocol/event.ts";
+import { GROUP_KIND_RANGES } from "../../protocol/kind.ts";
 import { rankOf } from "./roles.ts";
 
 export const KIND_PUT_USER = 9000;
@@ -22,14 +23,16 @@ export const KIND_MEMBERS = 39_002;
 export const KIND_ROLES = 39_003;
 export const KIND_PINS = 39_005;
 
-/** Moderation events (NIP-29): 9000–9020, whether the kind means anything or not. */
+const [[MODERATION_FIRST, MODERATION_LAST], [METADATA_FIRST, METADATA_LAST]] = GROUP_KIND_RANGES;
+
+/** Moderation events, whether the kind means anything or not. */
 export function isModerationKind(kind: number): boolean {
-  return kind >= 9000 && kind <= 9020;
+  return kind >= MODERATION_FIRST && kind <= MODERATION_LAST;
 }
 
-/** What only the relay makes: NIP-29 has taken 39000–39009. */
+/** What only the relay makes. */
 export function isMetadataKind(kind: number): boolean {
-  return kind >= 39_000 && kind <= 39_009;
+  return kind >= METADATA_FIRST && kind <= METADATA_LAST;
 }
 
 /** The fields of kind 39000 that a kind 9002 sets, all at once. Null: the tag is absent. */
