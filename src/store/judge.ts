@@ -11,6 +11,7 @@ import type { IsThisRelay } from "../protocol/relay-url.ts";
 import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
 import type { Companion } from "./companion.ts";
 import { type Gone, type GoneRow, isLater } from "./gone.ts";
+import type { Removal } from "./history.ts";
 import { parsed, Pending, type PendingEvent } from "./pending.ts";
 import type { EventHead, Hit, Hits, StoredEvents } from "./stored.ts";
 import { addressKey, deletedIdKey, deletionTargets, idKey, ownersOf, vanishedKey } from "./term.ts";
@@ -100,6 +101,12 @@ export class Judge {
     return TAKEN;
   }
 
+  /** Takes an event of this batch back. */
+  private drop(entry: PendingEvent, what: Removal, detail: string): void {
+    this.pending.drop(entry);
+    this.stored.note(entry.candidate.id, what, detail);
+  }
+
   private isStored(candidate: Candidate): boolean {
     const found = this.hits.get(candidate.keys.id);
     if (found === undefined) return false;
@@ -160,7 +167,7 @@ export class Judge {
       if (entry.isDropped || candidate.id === id || candidate.created_at > created_at) continue;
       if (!ownersOfCandidate(candidate)().includes(pubkey)) continue;
       if (candidate.kind === KIND_DELETION) this.gone.remember(parsed(entry));
-      this.pending.drop(entry);
+      this.drop(entry, "vanished", id);
     }
   }
 
@@ -229,7 +236,7 @@ export class Judge {
     for (const address of addresses) {
       const entry = this.pending.byAddress.get(address);
       const isOlder = (entry?.candidate.created_at ?? Infinity) <= deletion.created_at;
-      if (entry !== undefined && isOlder) this.pending.drop(entry);
+      if (entry !== undefined && isOlder) this.drop(entry, "deleted", deletion.id);
     }
   }
 
@@ -241,7 +248,7 @@ export class Judge {
   private dropDeleted(deletion: NostrEvent, entry: PendingEvent): void {
     if (!this.isDeletable(entry.candidate.kind)) return;
     if (!ownersOfCandidate(entry.candidate)().includes(deletion.pubkey)) return;
-    this.pending.drop(entry);
+    this.drop(entry, "deleted", deletion.id);
     if (entry.event !== null) this.noteSuperseding(entry.event);
   }
 
@@ -274,7 +281,7 @@ export class Judge {
     const rival = this.pending.byAddress.get(address);
     if (rival !== undefined) {
       if (!isNewer(event, parsed(rival))) return false;
-      this.pending.drop(rival);
+      this.drop(rival, "replaced", event.id);
       return true;
     }
     for (const { seq } of this.hits.get(addressKey(address)) ?? []) {

@@ -131,6 +131,11 @@ export class StoredEvents {
     return event;
   }
 
+  /** Of an event that is not stored in the end, though it was accepted. */
+  note(id: string, what: Removal, detail: string): void {
+    this.history.add({ id, seq: 0, what, detail });
+  }
+
   private loadStored(seq: number): Stored | null {
     const row = this.selectEvent.values(seq)[0] as [number, Uint8Array] | undefined;
     if (row === undefined) return null;
