@@ -6,6 +6,8 @@
 import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { openRelayKey } from "../crypto/relay-key.ts";
+import { encodeKey } from "../protocol/bech32.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";
@@ -39,7 +41,9 @@ async function run(args: readonly string[]): Promise<number> {
   if (warning === null) log("info", "crypto", `signatures: ${backend.name} (${backend.detail})`);
   else log("warn", "crypto", warning);
   const isShared = isPortShared();
-  closeForWriting(openForWriting(storeOptions())); // if it can't be opened, a line says why
+  // If any of these can't be opened, a line says why.
+  closeForWriting(openForWriting(storeOptions()));
+  log("info", "relay", `the relay's own key: ${encodeKey("npub", openRelayKey().pubkey)}`);
   const pool = await startPool(config.settings);
   const websocket = new WebsocketThread(pool);
   if (isShared) log("warn", "relay", `${websocket.url} is in use already: this process shares it`);

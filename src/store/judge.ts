@@ -123,7 +123,7 @@ export class Judge {
     let event: NostrEvent | null = null;
     if (entry !== undefined) {
       event = parsed(entry);
-      pending.drop(entry);
+      this.drop(entry, "deleted", cause.id);
     } else {
       const idBytes = Buffer.from(id, "hex");
       const hits = stored.find([idKey(id)]).get(idKey(id)) ?? [];

@@ -63,14 +63,8 @@ export class ManagementDesk {
 
   /** Any request that opens no WebSocket. */
   respond(request: Request): Response | Promise<Response> {
-    const isForManagement =
-      request.method === "POST" && isManaged(current.settings) && isRelayPath(request.url);
-    if (!isForManagement) return respond(request, this.settings, this.control?.self ?? null);
-    const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
-    if (type.trim().toLowerCase() !== MANAGEMENT_TYPE) {
-      return answer(415, { error: `the content type must be ${MANAGEMENT_TYPE} (NIP-86)` });
-    }
-    return this.manage(request);
+    if (isManaged(current.settings) && isManagement(request)) return this.manage(request);
+    return respond(request, this.settings, this.control?.self ?? null);
   }
 
   /** Some piece of an answer. */
@@ -123,6 +117,12 @@ export class ManagementDesk {
     this.pending.get(requestId)?.resolve(response);
     this.pending.delete(requestId);
   }
+}
+
+function isManagement({ method, url, headers }: Request): boolean {
+  if (method !== "POST" || !isRelayPath(url)) return false;
+  const [type = ""] = (headers.get("content-type") ?? "").split(";");
+  return type.trim().toLowerCase() === MANAGEMENT_TYPE;
 }
 
 function tryAgain(error: string): Response {

@@ -317,6 +317,18 @@ describe("the relay", () => {
   });
 });
 
+test("nobody joins or leaves a relay that is for anyone, and nobody is invited", async () => {
+  const client = clients[0] as Client;
+  await client.signIn(12);
+  const reason = "unsupported: this relay is open to anyone (NIP-43)";
+  for (const kind of [28934, 28936]) {
+    const request = makeNote(12, [["-"], ["claim", "x"]], kind);
+    expect(await client.publish(request)).toEqual(refused(request, reason));
+  }
+  await client.signIn(ADMIN);
+  expect(await client.query({ kinds: [28935] })).toEqual([]);
+});
+
 describe("parameters", () => {
   const pubkey = "a pubkey";
   const key = "parameter 1 must be a public key, 64 lower-case hex digits";
