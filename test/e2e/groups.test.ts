@@ -336,7 +336,7 @@ test("a restart keeps groups as they are, and their metadata goes on", async () 
   );
   await second.stop();
   removeTempDir(dataDir);
-});
+}, 20_000);
 
 test("the operator says who creates groups, and what messages to them must be", async () => {
   const own = await GroupRelay.start([
@@ -381,7 +381,7 @@ test("the operator says who creates groups, and what messages to them must be", 
     expect(await own.publish(event)).toEqual(answer);
   }
   await own.stop();
-});
+}, 20_000);
 
 test("where groups are off, these are events like any others", async () => {
   await using off = await RelayProcess.start();
@@ -394,4 +394,4 @@ test("where groups are off, these are events like any others", async () => {
     expect(await client.query({ ids: [event.id] })).toEqual([event]);
   }
   client.close();
-});
+}, 20_000);
