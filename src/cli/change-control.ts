@@ -6,7 +6,7 @@ import { setting } from "../config/current.ts";
 import { openRelayKey, type RelayKey } from "../crypto/relay-key.ts";
 import { ControlChanges } from "../policy/control-changes.ts";
 import { Membership } from "../policy/membership.ts";
-import { decodeKey } from "../protocol/bech32.ts";
+import { decodeKey } from "../protocol/nip19.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { JointRules } from "../store/companion.ts";
 import { KeyFilter } from "../store/key-filter.ts";

@@ -7,7 +7,7 @@ import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
-import { encodeKey } from "../protocol/bech32.ts";
+import { encodeKey } from "../protocol/nip19.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";

@@ -12,6 +12,8 @@ import { isHex64 } from "../protocol/hex.ts";
 import { classifyKind, KIND_DELETION } from "../protocol/kind.ts";
 import { decodeEventReference } from "../protocol/nip19.ts";
 import { NOBODY } from "../protocol/visibility.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { Gate } from "../policy/gate.ts";
 import { checkPublisher } from "../policy/publisher.ts";
 import { decodeText } from "../store/candidate.ts";
 import { entriesOf, type LogEntry, type LogExtent, logExtent } from "../store/fate.ts";
@@ -156,13 +158,18 @@ function outlookOf(db: Database, json: unknown, stored: StoredEvent | null, now:
   if (stored !== null) {
     return { ...none, effect: "acknowledged", reason: "duplicate: already have this event" };
   }
+  const gate = new Gate(db, new ControlVersion());
+  const { pubkey } = json as Record<string, unknown>;
+  const refusal = gate.refuseEvent(json, isHex64(pubkey) ? new Set([pubkey]) : NOBODY);
+  if (refusal !== null) return { ...none, effect: "refused", reason: refusal };
   const admission = new Admission(openSignatureBackend().backend);
   const byAuthor = (event: NostrEvent) =>
     checkPublisher(event, new Set([event.pubkey]), publisherRules());
   const admitted = admission.admit(json, admissionRules(), now, byAuthor);
   if (typeof admitted === "string") return { ...none, effect: "refused", reason: admitted };
   const { event } = admitted;
-  const condition = checkPublisher(event, NOBODY, publisherRules());
+  const condition =
+    gate.refuseEvent(event, NOBODY) ?? checkPublisher(event, NOBODY, publisherRules());
   if (classifyKind(event.kind) === "ephemeral") return { ...none, effect: "passed on", condition };
   const obstacle = findObstacle(db, event, isThisRelay());
   if (obstacle !== null) return { ...none, effect: "refused", ...obstacle };

@@ -8,7 +8,7 @@ import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { schnorr, secp256k1 } from "@noble/curves/secp256k1.js";
 import { setting } from "../config/current.ts";
-import { decodeKey } from "../protocol/bech32.ts";
+import { decodeKey } from "../protocol/nip19.ts";
 import { encodeEvent, type NostrEvent } from "../protocol/event.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { sha256Hex } from "./sha256.ts";

@@ -382,6 +382,8 @@ describe("beside another process on the same database", () => {
       runNandu(["import", `--data-dir=${dataDir}`, ...flags], { stdin: JSON.stringify(note) });
     expect((await run("--show-rejected")).stderr).toStartWith("stdin:1: blocked: spam\n");
     expect(await (clients[0] as Client).query({ ids: [note.id] })).toEqual([]);
+    const why = await runNandu(["why", `--data-dir=${dataDir}`, JSON.stringify(note)]);
+    expect(why.stdout).toContain("it would be refused: blocked: spam\n");
     expect((await run("--no-bans")).stderr).toContain("1 stored");
     expect(await (clients[0] as Client).query({ ids: [note.id] })).toEqual([note]);
   });

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { nip19 } from "nostr-tools";
-import { decodeKey, encodeKey, type KeyPrefix } from "../../src/protocol/bech32.ts";
+import { decodeKey, encodeKey, type KeyPrefix } from "../../src/protocol/nip19.ts";
 import { Random } from "../support/random.ts";
 
 const VECTORS: [KeyPrefix, string, string][] = [
