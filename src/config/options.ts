@@ -68,6 +68,9 @@ export const OPTIONS = {
   "relay.limit_ties_max": integer({ default: 500, min: 0, max: 100_000, unit: "events" })`
     How many events beyond the limit may be sent so that all events of the last second reached are
     in one answer, and a client that pages by time misses none.`,
+  "relay.eose_hints": boolean({ default: true })`
+    Whether EOSE says if there are more stored events (NIP-67). Some clients, Nostrify 0.54 among
+    them, do not take an EOSE of three elements for one and wait on.`,
   "relay.count_max": integer({ default: 1_000_000, min: 0, max: 1_000_000_000, unit: "events" })`
     The largest count computed; counting stops there. 0 disables COUNT.`,
   "relay.idle_timeout_s": integer({ default: 120, min: 8, max: 960, unit: "s" })`

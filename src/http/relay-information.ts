@@ -34,7 +34,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 62, isOn: () => true },
   { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
-  { nip: 67, isOn: () => true },
+  { nip: 67, isOn: (settings) => settings["relay.eose_hints"] },
   { nip: 70, isOn: () => true },
   { nip: 86, isOn: isManaged },
 ];

@@ -6,6 +6,7 @@ import { Client } from "../support/client.ts";
 import { signEvent, authorKey, type EventTemplate } from "../support/events.ts";
 import { handshake, rawRequest } from "../support/raw-http.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { parseInformation } from "../support/schemas.ts";
 import { nowSeconds, ok, refused, Topic } from "../support/topic.ts";
 
 const FLAGS = [
@@ -311,5 +312,5 @@ describe("COUNT", () => {
 async function readNips({ url }: RelayProcess): Promise<unknown> {
   const headers = { accept: "application/nostr+json" };
   const response = await fetch(url.replace("ws:", "http:"), { headers });
-  return ((await response.json()) as { supported_nips: unknown }).supported_nips;
+  return (parseInformation(await response.text()) as { supported_nips: unknown }).supported_nips;
 }

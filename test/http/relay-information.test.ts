@@ -4,9 +4,10 @@ import { describe, expect, test } from "bun:test";
 import { defaultSettings, type Settings } from "../../src/config/options.ts";
 import { type Limitation, relayInformation } from "../../src/http/relay-information.ts";
 import { VERSION } from "../../src/version.ts";
+import { parseInformation } from "../support/schemas.ts";
 
 const wire = (changes: Partial<Settings>): unknown =>
-  JSON.parse(JSON.stringify(relayInformation({ ...defaultSettings(), ...changes })));
+  parseInformation(JSON.stringify(relayInformation({ ...defaultSettings(), ...changes })));
 
 test("the document of the default settings", () => {
   expect(wire({})).toStrictEqual({

@@ -1,9 +1,10 @@
 // A bare client: sends JSON, keeps every frame in order, and waits for the one a test is about. It
 // hides nothing, so that tests can assert whole messages, but the challenge that each connection
-// begins with (NIP-42), which is `challenge`.
+// begins with (NIP-42), which is `challenge`. What no relay may send fails the test that gets it.
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { signInEvent } from "./events.ts";
+import { parseFrame } from "./schemas.ts";
 
 export type Frame = readonly unknown[];
 
@@ -33,7 +34,7 @@ export class Client {
     this.closed = new Promise((resolve) => {
       socket.onclose = ({ code, reason }) => resolve({ code, reason });
     });
-    socket.onmessage = ({ data }) => this.onFirst(JSON.parse(String(data)) as Frame);
+    socket.onmessage = ({ data }) => this.onFirst(parseFrame(String(data)));
   }
 
   static async connect(url: string, options: Record<string, unknown> = {}): Promise<Client> {
@@ -157,7 +158,7 @@ export class Client {
   private onFirst(frame: Frame): void {
     if (frame[0] !== "AUTH") throw new Error(`no challenge, but ${JSON.stringify(frame)}`);
     this.challenge = frame[1] as string;
-    this.socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+    this.socket.onmessage = ({ data }) => this.onFrame(parseFrame(String(data)));
     this.onChallenge();
   }
 
