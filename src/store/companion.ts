@@ -93,7 +93,8 @@ export class JointRules implements Companion {
   }
 
   keeps(kind: number): boolean {
-    return this.parts.some((part) => part.keeps(kind));
+    for (const part of this.parts) if (part.keeps(kind)) return true;
+    return false;
   }
 
   /** One part at most has anything to say to an event. */

@@ -22,7 +22,7 @@ import {
 /** In UTF-16 code units; NIP-19 couldn't name a group of an id of more than 255 bytes. */
 const ID_LENGTH_MAX = 128;
 /** Of all timeline references of an event. */
-const PREVIOUS_MAX = 100;
+const PREVIOUS_MAX = 50;
 /** NIP-29: "the first 8 characters (4 bytes)". */
 const PREVIOUS = /^[0-9a-f]{8}$/;
 

@@ -13,6 +13,7 @@ import type { Reason } from "../../protocol/reason.ts";
 import { type Candidate, candidateOf, decodeText } from "../../store/candidate.ts";
 import type { Aftermath } from "../../store/companion.ts";
 import type { EventReader } from "../../store/read.ts";
+import { Allowance } from "./allowance.ts";
 import { applyModeration } from "./apply.ts";
 import { checkGroupEvent } from "./check.ts";
 import { KIND_DELETE_EVENT, tagValues } from "./group.ts";
@@ -31,6 +32,13 @@ import { textConcernsGroups } from "./text.ts";
 
 /** How far ahead of the clock metadata may be. */
 const AHEAD_S_MAX = 10;
+
+/**
+ * A signature takes the writer a millisecond, thirty times what an event does. So who joins or
+ * leaves is told to come again when many do at once, and metadata waits.
+ */
+const ANSWERS_PER_SECOND_MAX = 200;
+const SIGNATURES_PER_SECOND_MAX = 500;
 
 /** Who is who on this relay, as of now. */
 export interface Standing {
@@ -51,6 +59,8 @@ export class GroupLedger {
   private readonly options: LedgerOptions;
   private readonly lookup: GroupLookup;
   private readonly table: GroupTable;
+  private readonly answers = new Allowance(ANSWERS_PER_SECOND_MAX);
+  private readonly signatures = new Allowance(SIGNATURES_PER_SECOND_MAX);
   /** Groups whose rows this transaction has to write. */
   private readonly touched = new Set<string>();
   /** Whether the table has been looked at in this transaction. */
@@ -104,8 +114,12 @@ export class GroupLedger {
       findEvent: (id) => lookup.findEvent(id),
       hasRecent: (groupId, start) => lookup.hasRecent(groupId, start),
     });
-    if (refusal === null) this.event = event;
-    return refusal;
+    if (refusal !== null) return refusal;
+    if (answerTo(event) !== null && !this.answers.hasRoom(nowSeconds())) {
+      return "rate-limited: too many join, leave or create groups at once, try again";
+    }
+    this.event = event;
+    return null;
   }
 
   /** The event that was checked last will be stored. */
@@ -122,7 +136,9 @@ export class GroupLedger {
     this.apply(event);
     const template = answerTo(event);
     if (template === null) return removed.length === 0 ? null : { own: [], removed };
-    const answer = this.sign(template, this.options.nowSeconds());
+    const now = this.options.nowSeconds();
+    this.answers.use(now);
+    const answer = this.sign(template, now);
     this.apply(answer);
     return { own: [candidateOf(answer)], removed };
   }
@@ -183,8 +199,9 @@ export class GroupLedger {
   }
 
   private mayPublish(id: string): boolean {
+    const now = this.options.nowSeconds();
     const { stamp } = this.table.publicationOf(id);
-    return stamp < this.options.nowSeconds() + AHEAD_S_MAX;
+    return stamp < now + AHEAD_S_MAX && this.signatures.hasRoom(now);
   }
 
   private metadataOf(id: string): NostrEvent[] {
@@ -199,6 +216,7 @@ export class GroupLedger {
   }
 
   private sign(template: Template, created_at: number): NostrEvent {
+    this.signatures.use(this.options.nowSeconds());
     return this.options.key.sign({ ...template, created_at });
   }
 }

@@ -9,11 +9,11 @@ import { ALL_KEY, idKey, tagKey } from "../../store/term.ts";
 
 /**
  * How far back timeline references may reach: NIP-29 has clients pick them from the last 50 events
- * they have seen. Of the group's own events, then of all.
+ * they have seen. So most are found among the first; of the rest, each transaction looks further
+ * back once for each group, whatever is referred to.
  */
+const NEWEST_ENTRIES = 50;
 const RECENT_ENTRIES_MAX = 500;
-/** Most references are to the newest. */
-const RECENT_ENTRIES_FIRST = 50;
 /** Ids that share a key are found by chance only, or made up on purpose, at great cost. */
 const SAME_KEY_MAX = 4;
 /** An index entry has the first 48 bits of the id, a reference 32. */
@@ -24,6 +24,9 @@ export class GroupLookup {
   private readonly reader: EventReader;
   /** Events of groups that the transaction under way stores, by id. */
   private readonly pending = new Map<string, NostrEvent>();
+  /** How recent ids start, by the key they are found under and how many: of this transaction. */
+  private readonly starts = new Map<string, ReadonlySet<number>>();
+  private readonly pendingStarts = new Set<number>();
   private isFresh = false;
 
   constructor(reader: EventReader) {
@@ -33,11 +36,14 @@ export class GroupLookup {
   /** At the start of a transaction. */
   begin(): void {
     this.pending.clear();
+    this.starts.clear();
+    this.pendingStarts.clear();
     this.isFresh = false;
   }
 
   add(event: NostrEvent): void {
     this.pending.set(event.id, event);
+    this.pendingStarts.add(startOf(event.id));
   }
 
   remove(id: string): void {
@@ -55,27 +61,33 @@ export class GroupLookup {
     return null;
   }
 
-  /** `start`: 8 hex digits. */
+  /** `start`: 8 hex digits. Of the newest events of the group, then of all. */
   hasRecent(groupId: string, start: string): boolean {
-    for (const id of this.pending.keys()) if (id.startsWith(start)) return true;
-    this.refresh();
-    const wanted = Number.parseInt(start, 16);
-    return [tagKey("h", groupId), ALL_KEY].some((key) => this.hasUnder(key, wanted));
+    const wanted = startOf(start);
+    if (this.pendingStarts.has(wanted)) return true;
+    const key = tagKey("h", groupId);
+    if (this.startsUnder(key, NEWEST_ENTRIES).has(wanted)) return true;
+    if (this.startsUnder(key, RECENT_ENTRIES_MAX).has(wanted)) return true;
+    return this.startsUnder(ALL_KEY, RECENT_ENTRIES_MAX).has(wanted);
   }
 
-  private hasUnder(key: number, wanted: number): boolean {
-    for (const limit of [RECENT_ENTRIES_FIRST, RECENT_ENTRIES_MAX]) {
-      const entries = this.reader.entries(key, ...FIRST, limit);
-      const isIt = ([, order]: readonly number[]): boolean =>
-        Math.floor((order as number) / ORDER_BITS_MORE) === wanted;
-      if (entries.some(isIt)) return true;
-      if (entries.length < limit) return false;
-    }
-    return false;
+  private startsUnder(key: number, limit: number): ReadonlySet<number> {
+    const known = this.starts.get(`${key} ${limit}`);
+    if (known !== undefined) return known;
+    this.refresh();
+    const entries = this.reader.entries(key, ...FIRST, limit);
+    const starts = new Set(entries.map(([, order]) => Math.floor(order / ORDER_BITS_MORE)));
+    this.starts.set(`${key} ${limit}`, starts);
+    return starts;
   }
 
   private refresh(): void {
     if (!this.isFresh) this.reader.head();
     this.isFresh = true;
   }
+}
+
+/** The first 32 bits of an id, or of what an id starts with. */
+function startOf(hex: string): number {
+  return Number.parseInt(hex.slice(0, 8), 16);
 }

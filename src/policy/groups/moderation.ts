@@ -13,6 +13,8 @@ const SUPPORTED_KINDS_MAX = 500;
 const ROLE_LENGTH_MAX = 64;
 const ROLES_MAX = 16;
 const CODE_LENGTH_MAX = 256;
+/** Each is looked for in the database, and removed. */
+const DELETED_MAX = 100;
 /** An address is a kind, a pubkey and an identifier. */
 const PIN_LENGTH_MAX = 512;
 
@@ -114,6 +116,7 @@ function parseSupportedKinds(event: NostrEvent): readonly number[] | null | Reas
 export function parseDeletedIds(event: NostrEvent): readonly string[] | Reason {
   const ids = [...tagValues(event, "e")];
   if (!ids.every(isHex64)) return "invalid: an e tag must hold 64 lower-case hex digits";
+  if (ids.length > DELETED_MAX) return `invalid: more than ${DELETED_MAX} events to delete`;
   return ids.length > 0 ? ids : "invalid: delete-event needs an e tag";
 }
 

@@ -202,8 +202,8 @@ describe("timeline references", () => {
     for (const start of ["", "1234567", "123456789", "ABCDEF01", "1234567g"]) {
       expect(book.take(refer(start))).toBe(form);
     }
-    const many = Array.from({ length: 101 }, (_, i) => sha256Hex(`${i}`).slice(0, 8));
-    expect(book.take(refer(...many))).toBe("invalid: more than 100 timeline references");
+    const many = Array.from({ length: 51 }, (_, i) => sha256Hex(`${i}`).slice(0, 8));
+    expect(book.take(refer(...many))).toBe("invalid: more than 50 timeline references");
   });
 
   test("as many as asked for, each counted once, of messages only", () => {

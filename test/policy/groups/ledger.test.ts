@@ -33,11 +33,11 @@ class Desk {
   readonly version = new GroupsVersion();
   now = NOW;
 
-  constructor(store: TestStore) {
+  constructor(store: TestStore, rules = RULES) {
     this.store = store;
     this.ledger = new GroupLedger(store.db, new EventReader(store.db), {
       key: KEY,
-      rules: RULES,
+      rules,
       standing: { isAdmin: () => false, isMember: () => false },
       nowSeconds: () => this.now,
       isVanish: ({ tags }) => tags.some(([name]) => name === "relay"),
@@ -150,6 +150,34 @@ describe("metadata", () => {
     expect(next.ledger.isDue).toBe(false);
     expect(next.write().said).toEqual([]);
   });
+});
+
+test("of a crowd that joins within a second some are told to come again", () => {
+  using store = new TestStore();
+  const desk = new Desk(store, { ...RULES, membersMax: 1000 });
+  desk.must(CREATE);
+  const join = (i: number) => groupEvent({ kind: 9021, by: author(1000 + i) });
+  const busy = "rate-limited: too many join, leave or create groups at once, try again";
+  const crowd = Array.from({ length: 220 }, (_, i) => join(i));
+  const { refusals } = desk.write(...crowd);
+  // One answer went to who has created the group.
+  expect(refusals).toEqual(crowd.map((_, i) => (i < 199 ? null : busy)));
+  expect(desk.write(groupEvent({ kind: 9, by: MEMBER })).refusals).toEqual([null]);
+  desk.now += 1;
+  expect(desk.write(crowd[210] as NostrEvent).refusals).toEqual([null]);
+});
+
+test("metadata of very many groups waits for the next second", () => {
+  using store = new TestStore();
+  const desk = new Desk(store, { ...RULES, groupsMax: 1000 });
+  const ids = Array.from({ length: 200 }, (_, i) => `group ${i}`);
+  const { said } = desk.write(...ids.map((h) => groupEvent({ ...CREATE, h })));
+  // 200 answers, and so many groups of four that the rest of 500 is used up.
+  expect(said.length).toBe(500);
+  expect(desk.ledger.isDue).toBe(false);
+  desk.now += 1;
+  expect(desk.ledger.isDue).toBe(true);
+  expect(desk.write().said.length).toBe(500);
 });
 
 describe("the state", () => {

@@ -210,6 +210,11 @@ const MALFORMED: readonly Malformed[] = [
     tags: [["e", sha256Hex("unknown")]],
     refusal: "invalid: there is no such event in this group",
   },
+  {
+    kind: 9005,
+    tags: Array.from({ length: 101 }, (_, i) => ["e", sha256Hex(`${i}`)]),
+    refusal: "invalid: more than 100 events to delete",
+  },
   { kind: 9009, tags: [], refusal: "invalid: create-invite needs a code tag" },
   { kind: 9009, tags: [["code", ""]], refusal: "invalid: a code has 1 to 256 characters" },
   { kind: 9010, tags: [["e", "x"]], refusal: E_HEX },
