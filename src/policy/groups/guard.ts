@@ -7,6 +7,7 @@ import type { EventGuard, Readable, Viewer } from "../../protocol/visibility.ts"
 import {
   type Group,
   isMetadataKind,
+  KIND_CREATE_INVITE,
   KIND_JOIN_GROUP,
   KIND_LEAVE_GROUP,
   KIND_PUT_USER,
@@ -20,7 +21,12 @@ const METADATA_KINDS: ReadonlySet<number> = new Set(
   Array.from({ length: 10 }, (_, i) => 39_000 + i),
 );
 const PUT_OR_REMOVED: ReadonlySet<number> = new Set([KIND_PUT_USER, KIND_REMOVE_USER]);
-const REQUESTS: ReadonlySet<number> = new Set([KIND_JOIN_GROUP, KIND_LEAVE_GROUP]);
+/** Their authors see them, members or not. */
+const OF_AUTHOR: ReadonlySet<number> = new Set([
+  KIND_CREATE_INVITE,
+  KIND_JOIN_GROUP,
+  KIND_LEAVE_GROUP,
+]);
 
 export class GroupGuard implements EventGuard {
   private readonly view: GroupsView;
@@ -56,7 +62,7 @@ export class GroupGuard implements EventGuard {
     add(METADATA_KINDS, "d", gained);
     // Of groups that they are no members of, whoever signs in sees what concerns them.
     add(PUT_OR_REMOVED, "p", added);
-    const kinds = filter.kinds?.intersection(REQUESTS) ?? REQUESTS;
+    const kinds = filter.kinds?.intersection(OF_AUTHOR) ?? OF_AUTHOR;
     const authors = filter.authors?.intersection(added) ?? added;
     if (kinds.size > 0 && authors.size > 0) found.push({ ...filter, kinds, authors });
     return found;
