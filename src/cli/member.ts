@@ -47,6 +47,7 @@ function add(pubkey: string, reason: string, role: string | null): void {
     throw new UsageError(`--reason is one line of at most ${REASON_LENGTH_MAX} characters`);
   }
   const isNew = changeControl(({ changes, membership, now }) => {
+    if (changes.isBanned(pubkey)) throw new Error(`${pubkey} is banned`);
     if (role !== null && !changes.hasRole(role)) throw new UsageError(`there is no role ${role}`);
     const isAdded = membership.add(pubkey, reason);
     if (isAdded) changes.log(now, OPERATOR, "allowpubkey", [pubkey, reason], "true");

@@ -88,6 +88,10 @@ export class ControlChanges {
     return this.change("DELETE FROM banned_pubkey WHERE pubkey = ?", pubkey);
   }
 
+  isBanned(pubkey: string): boolean {
+    return this.rows("SELECT 1 FROM banned_pubkey WHERE pubkey = ?", pubkey).length > 0;
+  }
+
   banEvent(id: string, reason: string): void {
     this.checkRoom("banned_event", LIST_MAX);
     this.change("DELETE FROM allowed_event WHERE id = ?", id);

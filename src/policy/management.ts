@@ -93,8 +93,10 @@ const METHODS: Readonly<Record<string, Method>> = {
   listbannedpubkeys: list("moderator", ({ changes }) =>
     changes.reasons("banned_pubkey").map(([pubkey, reason]) => ({ pubkey, reason })),
   ),
-  allowpubkey: change("moderator", pubkeyAndReason, ({ membership }, [pubkey, reason]) => {
-    membership.add(pubkey, reason);
+  allowpubkey: change("moderator", pubkeyAndReason, (tools, [pubkey, reason]) => {
+    if (tools.changes.isBanned(pubkey)) return { error: "that key is banned: unban it first" };
+    tools.membership.add(pubkey, reason);
+    return undefined;
   }),
   unallowpubkey: change("moderator", pubkeyAndReason, ({ membership }, [pubkey]) =>
     membership.remove(pubkey) ? undefined : { error: "that key is not allowed" },
@@ -222,11 +224,13 @@ export interface ManagementCall {
   readonly params: readonly unknown[];
 }
 
-/** `now` in unix seconds. The caller's right to call it has been looked at. */
+/** `now` in unix seconds. The caller's right to call it is looked at once more. */
 export function callMethod(tools: ManagementTools, call: ManagementCall, now: number): Outcome {
   const rank = rankOf(call.caller);
   const found = methodOf(call.method);
-  if (rank === null || found === null) throw new Error("assert: a call that nobody may make");
+  if (rank === null || found === null || !mayCall(rank, call.method)) {
+    return { error: "this key may not call that method" };
+  }
   const outcome = runBounded(() => found.run(tools, new Params(call.params), rank));
   if (found.isChange) {
     const result = "error" in outcome ? outcome.error : "true";

@@ -16,6 +16,7 @@ export const CONTROL_TABLES = `
     reason TEXT NOT NULL,
     is_removed INTEGER NOT NULL -- 1: it has been looked for in the store
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX unremoved_event ON banned_event (id) WHERE is_removed = 0;
   CREATE TABLE allowed_event ( -- reported, and found to be good
     id TEXT PRIMARY KEY,
     reason TEXT NOT NULL

@@ -141,7 +141,8 @@ export class RelayControl implements BatchRules {
 
   /** Another process has written. */
   poll(): void {
-    this.refresh(false);
+    this.refresh(this.isUncommitted);
+    this.isUncommitted = false;
     this.announce();
   }
 

@@ -193,7 +193,13 @@ describe("keys", () => {
     await admin.result("unbanpubkey", pubkey);
   });
 
-  test("may be allowed and no longer", async () => {
+  test("may be allowed and no longer, unless they are banned", async () => {
+    await moderator.result("banpubkey", pubkey);
+    expect(await moderator.call("allowpubkey", pubkey)).toEqual({
+      status: 200,
+      body: { error: "that key is banned: unban it first" },
+    });
+    await moderator.result("unbanpubkey", pubkey);
     expect(await moderator.result("allowpubkey", pubkey, "friend")).toBe(true);
     expect(await moderator.result("allowpubkey", pubkey, "friend")).toBe(true);
     expect(await admin.result("listallowedpubkeys")).toEqual([{ pubkey, reason: "friend" }]);
