@@ -1,6 +1,7 @@
 // NIP-29 over the wire: what may be written to groups, by whom, and what the relay says to it.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { NostrEvent } from "../../src/protocol/event.ts";
 import { Client } from "../support/client.ts";
 import { authorKey, signEvent } from "../support/events.ts";
 import {
@@ -13,7 +14,7 @@ import {
   pubkeyOf,
   STRANGER,
 } from "../support/group-relay.ts";
-import { makeTempDir, RelayProcess, removeTempDir } from "../support/relay-process.ts";
+import { makeTempDir, RelayProcess, removeTempDir, runNandu } from "../support/relay-process.ts";
 import { nowSeconds, ok, refused } from "../support/topic.ts";
 
 let relay: GroupRelay;
@@ -381,6 +382,32 @@ test("the operator says who creates groups, and what messages to them must be", 
     expect(await own.publish(event)).toEqual(answer);
   }
   await own.stop();
+}, 20_000);
+
+test("nandu why knows what groups mean for an event", async () => {
+  const group = await relay.group("why", ["private"], ["restricted"]);
+  const message = await relay.must(9, MEMBER, group);
+  const removed = await relay.must(9, MEMBER, group);
+  const removal = await relay.must(9005, ADMIN, group, { tags: [["e", removed.id]] });
+  const foreign = groupEvent(9, STRANGER, group);
+  const why = async (event: NostrEvent) => {
+    const flags = [`--data-dir=${relay.process.dataDir}`, "--groups-enabled"];
+    const { stdout } = await runNandu(["why", ...flags, JSON.stringify(event)]);
+    const lines = stdout.split("\n").map((line) => line.replace(/ {2,}/, " ").trim());
+    return lines.filter((line) => /^(served|now|in its way) /.test(line));
+  };
+  const outlooks = await Promise.all([message, removed, foreign].map(why));
+  expect(outlooks).toEqual([
+    [
+      "served to members of its group, once signed in",
+      "now it would be acknowledged: duplicate: already have this event",
+    ],
+    [
+      "now it would be refused: blocked: this event was deleted by a moderator",
+      `in its way is ${removal.id}`,
+    ],
+    ["now it would be refused: restricted: only members write in this group"],
+  ]);
 }, 20_000);
 
 test("where groups are off, these are events like any others", async () => {
