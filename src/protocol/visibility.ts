@@ -48,6 +48,11 @@ export class Visibility {
     this.hiddenKinds = new Set([...rules.privateKinds, ...rules.signedInKinds]);
   }
 
+  /** Whether an event's kind alone says who may see it: then nothing else has to be read of it. */
+  get goesByKind(): boolean {
+    return this.guard === null;
+  }
+
   /** Whether an event of this text, which is JSON, may be one that some can't see. */
   mayHide(kind: number, text: Buffer): boolean {
     return this.hiddenKinds.has(kind) || (this.guard?.mayHide(kind, text) ?? false);
@@ -65,7 +70,7 @@ export class Visibility {
 
   /** Whether a filter may match events that some can't see. */
   mayMatchHidden(filter: Filter): boolean {
-    if (this.guard !== null) return true;
+    if (!this.goesByKind) return true;
     if (filter.kinds === null) return this.hiddenKinds.size > 0;
     for (const kind of filter.kinds) if (this.hiddenKinds.has(kind)) return true;
     return false;

@@ -408,6 +408,14 @@ test("nandu why knows what groups mean for an event", async () => {
     ],
     ["now it would be refused: restricted: only members write in this group"],
   ]);
+  const explain = async (...viewer: string[]) => {
+    const flags = [`--data-dir=${relay.process.dataDir}`, "--groups-enabled", ...viewer];
+    const filter = JSON.stringify({ kinds: [9], "#h": [group] });
+    const { stdout } = await runNandu(["explain", "--json", ...flags, filter]);
+    return (JSON.parse(stdout) as { query: { refusal: string | null } }).query.refusal;
+  };
+  expect(await explain()).toBe("auth-required: the events of a private group are for its members");
+  expect(await explain("--viewer", pubkeyOf(MEMBER))).toBeNull();
 }, 20_000);
 
 test("where groups are off, these are events like any others", async () => {

@@ -13,12 +13,12 @@ import { groupRules } from "./settings.ts";
 import { GroupsVersion, GroupsView } from "./view.ts";
 
 /**
- * Before the thread reads anything for a client; `db` is its own connection. Null where groups are
- * off.
+ * Before the thread reads anything for a client; `db` is its own connection, `version` null in a
+ * command. Null where groups are off.
  */
-export function guardGroups(db: Database, version: SharedArrayBuffer): GroupsView | null {
+export function guardGroups(db: Database, version: SharedArrayBuffer | null): GroupsView | null {
   if (groupRules() === null) return null;
-  const view = new GroupsView(db, new GroupsVersion(version));
+  const view = new GroupsView(db, version === null ? null : new GroupsVersion(version));
   guardReading(new GroupGuard(view));
   return view;
 }

@@ -30,14 +30,16 @@ export class GroupsView {
   /** Of what has been read. */
   version = 0;
   private readonly groups = new Map<string, Group | null>();
-  private readonly shared: GroupsVersion;
+  private readonly shared: GroupsVersion | null;
   private readonly select: Statement;
 
-  constructor(db: Database, shared: GroupsVersion) {
+  /** Without `shared`, the groups are those of now, for a command that soon ends. */
+  constructor(db: Database, shared: GroupsVersion | null) {
     this.shared = shared;
     this.select = db.prepare(
       "SELECT id, version, state FROM group_state WHERE version > ? ORDER BY version",
     );
+    if (shared === null) this.load();
   }
 
   /**
@@ -45,7 +47,7 @@ export class GroupsView {
    * change, the groups are those of that time, and are asked for again next time.
    */
   current(): Groups {
-    if (this.shared.isOther(this.version)) this.load();
+    if (this.shared?.isOther(this.version)) this.load();
     return this.groups;
   }
 
