@@ -42,8 +42,9 @@ export const OPTIONS = {
     The addresses or networks (10.0.0.0/8) of the reverse proxies whose relay.real_ip_header is
     believed.`,
   "relay.key_file": string({ default: "" })`
-    The file with the relay's own secret key, as hex or nsec, readable by its owner only; made at
-    the first start. Empty means relay.key in data_dir. Its public key is \`self\` in NIP-11.`,
+    The file with the relay's own secret key, as hex or nsec, which must not be readable by all;
+    made at the first start. Empty means relay.key in data_dir. Its public key is \`self\` in
+    NIP-11.`,
   "relay.connections_max": integer({ default: 10_000, min: 1, max: 1_000_000 })`
     The most connections open at once; further ones are refused. The process needs as many open
     files.`,

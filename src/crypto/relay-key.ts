@@ -1,6 +1,6 @@
 // The relay's own key, `self` of NIP-11: what the relay says itself is signed with it (members,
-// roles, invites, its own description). A file holds it, hex or nsec, made at the first start and
-// readable by its owner alone. Signing takes a millisecond (@noble/curves): it is rare. Each thread
+// roles, invites, its own description). A file holds it, hex or nsec, made at the first start for
+// its owner alone. Signing takes a millisecond (@noble/curves): it is rare. Each thread
 // that signs opens the file itself, so that the secret stands in no message.
 
 import { createHmac, randomBytes } from "node:crypto";
@@ -15,8 +15,8 @@ import { sha256Hex } from "./sha256.ts";
 
 const FILE_NAME = "relay.key";
 const OWNER_ONLY = 0o600;
-/** What others may do with the file: anything is too much. */
-const OTHERS_MASK = 0o077;
+/** Too much: anything for others, writing for the group. (Secrets of containers are often 0440.) */
+const TOO_MUCH_MASK = 0o027;
 
 export type UnsignedEvent = Pick<NostrEvent, "kind" | "created_at" | "tags" | "content">;
 
@@ -70,7 +70,7 @@ function readKey(path: string): RelayKey | null {
     throw error;
   }
   const mode = statSync(path).mode & 0o777;
-  if ((mode & OTHERS_MASK) !== 0) {
+  if ((mode & TOO_MUCH_MASK) !== 0) {
     throw new Error(`others may use it (mode ${mode.toString(8)}): chmod 600 it`);
   }
   const hex = isHex64(text) ? text : decodeKey("nsec", text);

@@ -56,10 +56,10 @@ export class ManagementDoor {
   }
 }
 
-/** NIP-86: `{"method": …, "params": […]}`, or what is wrong with it. */
+/** NIP-86: `{"method": …, "params": […]}`, or what is wrong with it. Some leave `params` out. */
 function parseCall(value: unknown): { method: string; params: readonly unknown[] } | string {
   if (typeof value !== "object" || value === null) return "the body must be a JSON object";
-  const { method, params } = value as Record<string, unknown>;
+  const { method, params = [] } = value as Record<string, unknown>;
   if (typeof method !== "string" || method.length > METHOD_LENGTH_MAX) {
     return "method must be the name of a method";
   }

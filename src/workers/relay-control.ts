@@ -36,6 +36,8 @@ const OK = 200;
 const FAILED = 500;
 /** After a failure, on a full disk for instance. */
 const PUBLISH_RETRY_MS = 60_000;
+/** The whole of them is in the log of changes. */
+const LOGGED_PARAMS_LENGTH_MAX = 500;
 const NO_MEMBERS: Verdict = {
   accepted: false,
   reason: "unsupported: this relay is open to anyone (NIP-43)",
@@ -208,7 +210,8 @@ export class RelayControl implements BatchRules {
     const tools = { db, reader, changes, membership, self: this.events.key.pubkey };
     const outcome = callMethod(tools, call, now);
     const level = isChange(call.method) ? "info" : "debug";
-    log(level, "management", `${call.caller}: ${call.method} ${JSON.stringify(call.params)}`);
+    const params = JSON.stringify(call.params).slice(0, LOGGED_PARAMS_LENGTH_MAX);
+    log(level, "management", `${call.caller}: ${call.method} ${params}`);
     return [OK, outcome];
   }
 

@@ -29,7 +29,7 @@ test.each([
 ])("a key may be given as %s", (_, text) => {
   using dir = new TempDir();
   const path = join(dir.path, "key");
-  writeFileSync(path, text, { mode: 0o600 });
+  writeFileSync(path, text, { mode: 0o440 });
   const key = openRelayKey(path);
   expect(nip19.npubEncode(key.pubkey)).toBe(nip19.npubEncode(PUBKEY));
 });
@@ -45,7 +45,7 @@ describe("a file is refused", () => {
       "it holds neither 64 lower-case hex digits nor an nsec",
     ],
     ["with no key of the curve", "0".repeat(64), 0o600, "it holds no valid secret key"],
-    ["that its group may read", SECRET, 0o640, "others may use it (mode 640): chmod 600 it"],
+    ["that its group may write", SECRET, 0o660, "others may use it (mode 660): chmod 600 it"],
     ["that all may read", SECRET, 0o604, "others may use it (mode 604): chmod 600 it"],
     ["that all may write", SECRET, 0o602, "others may use it (mode 602): chmod 600 it"],
   ];

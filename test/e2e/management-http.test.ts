@@ -91,7 +91,7 @@ describe("a body", () => {
     ['"x"', "the body must be a JSON object"],
     ["{}", "method must be the name of a method"],
     ['{"method":1,"params":[]}', "method must be the name of a method"],
-    ['{"method":"x"}', "params must be an array"],
+    ['{"method":"x"}', "there is no such method"],
     ['{"method":"x","params":{}}', "params must be an array"],
     ['{"method":"x","params":[]}', "there is no such method"],
     ['{"method":"toString","params":[]}', "there is no such method"],
