@@ -48,7 +48,9 @@ export function changeControl<T>(change: (tools: ControlTools) => T): T {
       {
         begin: () => void results.push(change({ changes, membership, key, now })),
         judge: () => null,
-        accepted: () => {},
+        check: () => null,
+        keeps: () => false,
+        accepted: () => null,
         end: () => membership.publishList(),
       },
     ]);

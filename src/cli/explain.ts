@@ -8,6 +8,7 @@ import { searchKinds } from "../config/search-kinds.ts";
 import { countValues, type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { parseClientMessage } from "../protocol/message.ts";
+import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { Viewer } from "../protocol/visibility.ts";
 import { type Cost, countFilter, type FilterCost, measureQuery } from "../store/explain.ts";
 import { type Estimate, monitorWay, type Plan, type Way } from "../store/plan.ts";
@@ -63,6 +64,7 @@ function run(args: readonly string[]): number {
   if (filters.length === 0) throw new UsageError("a filter is missing");
   const db = openForReading(storeOptions());
   try {
+    guardGroups(db, null);
     explain(db, filters, viewer, flags.has("--json"));
   } finally {
     db.close();

@@ -214,6 +214,31 @@ export const OPTIONS = {
     found by a search, and private ones never. When the list changes, the index is made anew in the
     background. Empty means no search.`,
 
+  "groups.enabled": boolean({ default: false })`
+    Whether the relay hosts groups (NIP-29): events with an h tag are then subject to the rules of
+    the group it names, and the relay publishes what its groups are, by its own key.`,
+  "groups.create": choice({ default: "anyone", choices: ["anyone", "members", "admins"] })`
+    Who may create a group: anyone, members of the relay and its admins, or its admins only. The
+    creator becomes the group's admin.`,
+  "groups.foreign": choice({ default: "refuse", choices: ["refuse", "accept"] })`
+    What becomes of an event whose h tag names no group of this relay: refused, or stored as an
+    event of no group. What manages a group is refused in either case.`,
+  "groups.late_publication_s": integer({ default: 600, min: 0, max: CENTURY_S, unit: "s" })`
+    How long ago an event of a group may have been made. 0 means any time, for groups that move
+    here from elsewhere.`,
+  "groups.previous_min": integer({ default: 0, min: 0, max: 50 })`
+    How many timeline references a message to a group must have: NIP-29 recommends 3, but few
+    clients send any. Those to events that are not here are refused in any case.`,
+  "groups.groups_max": integer({ default: 1000, min: 0, max: 100_000 })`
+    The most groups. Each thread keeps all of them in memory, some 150 bytes a member.`,
+  "groups.members_max": integer({ default: 2000, min: 1, max: 10_000 })`
+    The most members of a group. Kind 39002 lists the first 2,000; it is written anew whenever one
+    comes or goes.`,
+  "groups.invites_max": integer({ default: 500, min: 0, max: 10_000 })`
+    The most invite codes of a group. They are good until the event that made them is deleted.`,
+  "groups.pins_max": integer({ default: 50, min: 0, max: 500 })`
+    The most pinned events of a group.`,
+
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a
     crash of the process, but a power failure may lose the last ones; off: a power failure may
@@ -237,7 +262,8 @@ export const OPTIONS = {
     each. 0 means none.`,
   "store.retention_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
     How long events are kept after their created_at. Older ones are refused, and removed within an
-    hour. Deletions and requests to vanish are kept for ever. 0 keeps all.`,
+    hour. Deletions, requests to vanish and what groups are made of are kept for ever. 0 keeps
+    all.`,
   "store.retention_kinds": list({ default: [], form: "kind-number" })`
     The same for single kinds or ranges of kinds, such as 7:2592000 or 0:0, before
     store.retention_s.`,

@@ -17,6 +17,7 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
   info: "Relay information",
   events: "Events",
   search: "Search",
+  groups: "Groups (NIP-29)",
   store: "Database",
   threads: "Threads",
 };

@@ -3,9 +3,10 @@
 
 import type { Settings } from "../config/options.ts";
 import { searchKinds } from "../config/search-kinds.ts";
+import { keptKinds } from "../config/retention.ts";
 import type { PublicControl } from "../policy/control.ts";
 import { hasMembers, isManaged } from "../policy/rights.ts";
-import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
+import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { kindSet, parseKindNumber } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
@@ -26,6 +27,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 11, isOn: () => true },
   { nip: 13, isOn: () => true },
   { nip: 17, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
+  { nip: 29, isOn: (settings) => settings["groups.enabled"] },
   { nip: 40, isOn: () => true },
   { nip: 42, isOn: () => true },
   { nip: 43, isOn: hasMembers },
@@ -88,6 +90,7 @@ export interface RelayInformation
   readonly self?: string;
   /** As the operator has written it. */
   readonly fees?: unknown;
+  readonly nip29?: { readonly subgroups: boolean };
   readonly retention?: readonly RetentionRule[];
   readonly supported_nips: readonly number[];
   readonly software: string;
@@ -125,6 +128,7 @@ export function relayInformation(settings: Settings, self: string | null = null)
     ...(self === null ? {} : { self }),
     ...lists,
     ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
+    ...(settings["groups.enabled"] ? { nip29: { subgroups: true } } : {}),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,
@@ -139,14 +143,19 @@ function retentionOf(settings: Settings): { retention?: RetentionRule[] } {
   for (const item of settings["store.retention_kinds"]) {
     const parsed = parseKindNumber(item);
     if (parsed === null) continue;
-    const [first, last] = parsed.range;
-    const kinds = first === last ? [first] : [[first, last] as const];
-    rules.push({ kinds, time: parsed.number || null });
+    rules.push({ kinds: [kindsOfRange(parsed.range)], time: parsed.number || null });
   }
   const seconds = settings["store.retention_s"];
-  if (seconds > 0)
-    rules.push({ kinds: [KIND_DELETION, KIND_VANISH], time: null }, { time: seconds });
+  if (seconds > 0) {
+    const kinds = keptKinds(settings).map(kindsOfRange);
+    rules.push({ kinds, time: null }, { time: seconds });
+  }
   return rules.length === 0 ? {} : { retention: rules };
+}
+
+/** As the field `retention` has them: a number, or a range. */
+function kindsOfRange(range: readonly [number, number]): number | readonly [number, number] {
+  return range[0] === range[1] ? range[0] : range;
 }
 
 function limitationOf(settings: Settings): Limitation {

@@ -29,7 +29,17 @@ export class Bans implements Companion {
     return reason === null ? null : { accepted: false, reason, seq: 0 };
   }
 
-  accepted(): void {}
+  check(): null {
+    return null;
+  }
+
+  keeps(): boolean {
+    return false;
+  }
+
+  accepted(): null {
+    return null;
+  }
 
   takeOwn(): readonly Candidate[] {
     return [];

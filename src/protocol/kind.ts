@@ -39,6 +39,11 @@ export const KIND_ROLE = 33534;
 export const KIND_JOIN = 28934;
 export const KIND_INVITE = 28935;
 export const KIND_LEAVE = 28936;
+/** NIP-29: moderation events, and the metadata that a relay makes of its groups. */
+export const GROUP_KIND_RANGES = [
+  [9000, 9020],
+  [39_000, 39_009],
+] as const;
 /** NIP-56. */
 export const KIND_REPORT = 1984;
 

@@ -1,9 +1,18 @@
 // What takes part in a batch besides its events: the relay's own rules and doings, in the same
 // transaction. The store knows none of them; it calls them by this. Owned by the writing thread.
 
+import type { Reason } from "../protocol/reason.ts";
 import type { Candidate } from "./candidate.ts";
 import type { RelayEvents } from "./relay-events.ts";
 import type { Verdict } from "./verdict.ts";
+
+/** What follows at once from an event that will be stored. */
+export interface Aftermath {
+  /** What the relay itself says to it, before the next event. Not judged. */
+  readonly own: readonly Candidate[];
+  /** The ids of events that it removes, whoever their author is. */
+  readonly removed: readonly string[];
+}
 
 /** What a method throws undoes all of the batch. */
 export interface Companion {
@@ -11,11 +20,15 @@ export interface Companion {
   begin(): void;
   /** Before an event is looked at: what becomes of it, if that is not for the store to say. */
   judge(candidate: Candidate): Verdict | null;
+  /** Of one that is new here and that nobody has deleted: a reason against it, or null. */
+  check(candidate: Candidate): Reason | null;
+  /** Of these kinds nothing is deleted by requests of its author (NIP-09). */
+  keeps(kind: number): boolean;
   /** It will be stored: not called for duplicates, nor for what is refused. */
-  accepted(candidate: Candidate): void;
+  accepted(candidate: Candidate): Aftermath | null;
   /** Once, after the last event: what the relay publishes itself because of them. Not judged. */
   takeOwn(): readonly Candidate[];
-  /** What came of those, in their order. */
+  /** What came of all that the relay has said, in its order. */
   published(verdicts: readonly Verdict[]): void;
 }
 
@@ -23,7 +36,9 @@ export interface Companion {
 export interface BatchRules {
   begin(): void;
   judge(candidate: Candidate): Verdict | null;
-  accepted(candidate: Candidate): void;
+  check(candidate: Candidate): Reason | null;
+  keeps(kind: number): boolean;
+  accepted(candidate: Candidate): Aftermath | null;
   /** After the last event: the last chance to publish. */
   end(): void;
 }
@@ -38,7 +53,7 @@ export interface OwnEvent {
 export class JointRules implements Companion {
   private readonly events: RelayEvents;
   private readonly parts: readonly BatchRules[];
-  private batch: readonly Candidate[] = [];
+  private batch: Candidate[] = [];
   private own: readonly OwnEvent[] = [];
 
   /** The first part to have a verdict has the say. */
@@ -56,6 +71,7 @@ export class JointRules implements Companion {
 
   begin(): void {
     this.events.take(); // of a batch that came to nothing
+    this.batch = [];
     this.own = [];
     for (const part of this.parts) part.begin();
   }
@@ -68,14 +84,32 @@ export class JointRules implements Companion {
     return null;
   }
 
-  accepted(candidate: Candidate): void {
-    for (const part of this.parts) part.accepted(candidate);
+  check(candidate: Candidate): Reason | null {
+    for (const part of this.parts) {
+      const reason = part.check(candidate);
+      if (reason !== null) return reason;
+    }
+    return null;
+  }
+
+  keeps(kind: number): boolean {
+    for (const part of this.parts) if (part.keeps(kind)) return true;
+    return false;
+  }
+
+  /** One part at most has anything to say to an event. */
+  accepted(candidate: Candidate): Aftermath | null {
+    let aftermath: Aftermath | null = null;
+    for (const part of this.parts) aftermath = part.accepted(candidate) ?? aftermath;
+    if (aftermath !== null) this.batch.push(...aftermath.own);
+    return aftermath;
   }
 
   takeOwn(): readonly Candidate[] {
     for (const part of this.parts) part.end();
-    this.batch = this.events.take();
-    return this.batch;
+    const own = this.events.take();
+    this.batch.push(...own);
+    return own;
   }
 
   published(verdicts: readonly Verdict[]): void {

@@ -50,6 +50,11 @@ export class RelayEvents {
     );
   }
 
+  /** One that is signed already. */
+  add(candidate: Candidate): void {
+    this.queue.push(candidate);
+  }
+
   /** What has been published since, in order. */
   take(): readonly Candidate[] {
     const { queue } = this;

@@ -27,6 +27,11 @@ export const DELETED: Verdict = {
   reason: "blocked: this event was deleted by its author",
   seq: 0,
 };
+export const REMOVED: Verdict = {
+  accepted: false,
+  reason: "blocked: this event was deleted by a moderator",
+  seq: 0,
+};
 export const VANISHED: Verdict = {
   accepted: false,
   reason: "blocked: its author has asked to vanish from this relay",

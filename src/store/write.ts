@@ -134,14 +134,15 @@ export class EventWriter {
       const headBefore = this.head.seq;
       this.companion?.begin();
       this.gone.load(batch.flatMap(goneKeys));
-      const judge = new Judge(this.stored, this.gone, this.options.isThisRelay, batch);
+      const { stored, gone, companion } = this;
+      const judge = new Judge(stored, gone, this.options.isThisRelay, batch, companion);
       const verdicts = this.admitAll(batch, judge);
       hasVanished = judge.vanishes.length > 0;
       for (const { pubkey, created_at, id } of judge.vanishes) {
         this.eraser.add(pubkey, "vanished", created_at, id);
       }
       const rows = this.insert(judge.pending, verdicts);
-      this.companion?.published(verdicts.splice(batch.length));
+      companion?.published(verdicts.splice(batch.length));
       const headAfter = this.head.seq;
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
     }, true);
@@ -153,17 +154,26 @@ export class EventWriter {
   /** The verdict of each, and then those of what the relay publishes because of them. */
   private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
     const { companion } = this;
+    const own: Verdict[] = [];
+    const takeOwn = (candidates: readonly Candidate[]): void => {
+      judge.extend(candidates);
+      for (const candidate of candidates) {
+        own.push(judge.admitOwn(candidate, batch.length + own.length));
+      }
+    };
     const verdicts = batch.map((candidate, i) => {
       const ruled = companion?.judge(candidate) ?? null;
       if (ruled !== null) return ruled;
       const verdict = judge.admit(candidate, i);
-      if (verdict.accepted && verdict !== DUPLICATE) companion?.accepted(candidate);
+      if (companion === null || !verdict.accepted || verdict === DUPLICATE) return verdict;
+      const aftermath = companion.accepted(candidate);
+      if (aftermath === null) return verdict;
+      for (const id of aftermath.removed) judge.deleteFor(candidate, id);
+      takeOwn(aftermath.own);
       return verdict;
     });
-    const own = companion?.takeOwn() ?? [];
-    judge.extend(own);
-    for (const candidate of own) verdicts.push(judge.admit(candidate, verdicts.length));
-    return verdicts;
+    takeOwn(companion?.takeOwn() ?? []);
+    return [...verdicts, ...own];
   }
 
   /** After the table `erase` was changed otherwise: most of what it asks for is done at once. */

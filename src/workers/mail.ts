@@ -48,6 +48,11 @@ export const MAIL = {
   credit: 50,
 } as const;
 
+/** Finer than Date.now: an ephemeral event and a REQ taken after it must not have the same time. */
+export function clockMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 /** Frames of no subscription (OK, NOTICE, COUNT) have this slot and are never dropped. */
 export const NO_SLOT = 0xffffffff;
 

@@ -15,6 +15,7 @@ import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing, ringCapacityFor } from "../ring/ring.ts";
 import { ControlVersion } from "../policy/control.ts";
+import { GroupsVersion } from "../policy/groups/view.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { makeChallengeSecret } from "./challenge.ts";
 import { Changes } from "./changes.ts";
@@ -158,6 +159,7 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
   const changes = new Changes().shared;
   const keyFilter = new KeyFilter().shared;
   const control = new ControlVersion().shared;
+  const groups = new GroupsVersion().shared;
   const removers = new HandledRemovers(wired.bell.ingester.length).shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
@@ -173,6 +175,7 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
         keyFilter,
         removers,
         control,
+        groups,
         challengeSecret,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,

@@ -12,6 +12,7 @@ import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { visibility } from "../config/read-rules.ts";
 import { describeError, log } from "../config/log.ts";
+import { guardGroups } from "../policy/groups/thread-groups.ts";
 import { encodeClosed, encodeCount, encodeEose, encodeEventPrefix } from "../protocol/message.ts";
 import { type Filter, matchesAny } from "../protocol/filter.ts";
 import type { Viewer } from "../protocol/visibility.ts";
@@ -93,6 +94,7 @@ export class Reader implements Role {
     this.upstreamRunning = station.inbound.length - 1; // the main thread's ring sends no stop
     this.db = openForReading(storeOptions());
     this.store = new EventReader(this.db);
+    guardGroups(this.db, station.groups);
   }
 
   readonly visit = (ring: RingConsumer): void => {

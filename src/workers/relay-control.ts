@@ -77,6 +77,11 @@ export class RelayControl implements BatchRules {
     this.tellMain();
   }
 
+  /** As of the transaction under way, or the last one. */
+  get state(): Control {
+    return this.control;
+  }
+
   // Within a transaction
 
   begin(): void {
@@ -95,7 +100,17 @@ export class RelayControl implements BatchRules {
     return isMembershipRequest(kind) ? this.handleRequest(candidate) : null;
   }
 
-  accepted(): void {}
+  check(): null {
+    return null;
+  }
+
+  keeps(): boolean {
+    return false;
+  }
+
+  accepted(): null {
+    return null;
+  }
 
   end(): void {
     this.membership.publishList();

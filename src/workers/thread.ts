@@ -29,6 +29,7 @@ export interface Station {
   readonly keyFilter: SharedArrayBuffer;
   readonly removers: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
+  readonly groups: SharedArrayBuffer;
   /** Of which connections' challenges are made (challenge.ts). */
   readonly challengeSecret: string;
   /** Upstream first. */

@@ -24,6 +24,7 @@ import { RetentionPass } from "../store/retention.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
 import { BannedEvents } from "./banned-events.ts";
 import { Changes } from "./changes.ts";
+import { GroupDesk } from "./group-desk.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
@@ -62,6 +63,8 @@ export class Writer implements Role {
   private readonly db: Database;
   private readonly store: EventWriter;
   private readonly control: RelayControl;
+  /** Null where groups are off. */
+  private readonly groups: GroupDesk | null;
   private readonly rules: JointRules;
   private readonly bannedEvents: BannedEvents;
   private readonly reader: EventReader;
@@ -92,7 +95,11 @@ export class Writer implements Role {
     this.reader = new EventReader(this.db);
     const version = new ControlVersion(station.control);
     this.control = new RelayControl(this.db, this.reader, version, this.websocket);
-    this.rules = new JointRules(this.control.events, [this.control]);
+    const { events } = this.control;
+    const control = () => this.control.state;
+    this.groups = GroupDesk.open(this.db, this.reader, events, control, station.groups);
+    const parts = this.groups === null ? [this.control] : [this.control, this.groups];
+    this.rules = new JointRules(events, parts);
     const keyFilter = new KeyFilter(station.keyFilter);
     this.store = new EventWriter(this.db, options, keyFilter, this.rules);
     this.refusals = new Refusals(this.store);
@@ -132,7 +139,11 @@ export class Writer implements Role {
     this.control.serve(this.writeNothing, () => this.eraseBanned());
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || this.removeBanned() || (count === 0 && this.learnIds());
+    const hasUpkeep =
+      this.maintain() ||
+      this.removeBanned() ||
+      this.keepGroups() ||
+      (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -207,6 +218,7 @@ export class Writer implements Role {
       return false;
     }
     this.control.committed(); // before anybody hears of it
+    this.groups?.committed();
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
     this.forgetErased();
@@ -262,6 +274,22 @@ export class Writer implements Role {
     }
   }
 
+  /** Publishes what has waited, and removes some of what is gone; true when there is more. */
+  private keepGroups(): boolean {
+    if (this.groups === null || performance.now() < this.nextUpkeepAt) return false;
+    try {
+      if (this.groups.isDue && !this.write([]))
+        this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      const ids = this.groups.removeGone(this.store);
+      for (const id of ids ?? []) this.recentIds.remove(id);
+      return ids !== null;
+    } catch (error) {
+      log("error", "writer", `what is left of groups was not removed: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
+  }
+
   /** Some of what was stored before this start; true when there is more. */
   private learnIds(): boolean {
     const ids = this.tailIds?.next(TAIL_IDS_BATCH) ?? [];
@@ -306,6 +334,7 @@ export class Writer implements Role {
     this.dataVersion = version;
     this.recentIds.clear(); // it may have deleted, too
     this.control.poll();
+    this.groups?.poll();
     this.lastSeq = Math.max(this.lastSeq, this.store.lastSeq());
   }
 

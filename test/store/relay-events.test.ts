@@ -40,9 +40,12 @@ class TalkingStore {
       },
       judge: ({ kind }) =>
         kind === 666 ? { accepted: false, reason: "blocked: no", seq: 0 } : null,
+      check: () => null,
+      keeps: () => false,
       accepted: ({ id, kind }) => {
         this.calls.push(id);
         if (kind === 9) this.heard += 1;
+        return null;
       },
       end: () => {
         for (let i = 0; i < this.heard; i++) {

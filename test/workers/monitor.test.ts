@@ -8,6 +8,7 @@ import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { GroupsVersion } from "../../src/policy/groups/view.ts";
 import { NOBODY, type Viewer } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
@@ -84,6 +85,7 @@ class TestMonitor {
       keyFilter: new KeyFilter().shared,
       removers: new HandledRemovers(1).shared,
       control: new ControlVersion().shared,
+      groups: new GroupsVersion().shared,
       challengeSecret: "",
       inbound,
       websocket,
