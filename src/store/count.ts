@@ -101,7 +101,7 @@ export class Count {
   }
 
   private isCut(): boolean {
-    return this.read > this.options.countMax;
+    return this.read > this.options.countMax || this.scan.isCut;
   }
 
   private addEntry(info: number): void {
@@ -129,8 +129,8 @@ export class Count {
  * speak for themselves: they have one condition's key and the kind.
  */
 export function canCountByIndex(filter: Filter, mixedKinds: ReadonlySet<number>): boolean {
-  const { ids, authors, kinds, tags, limit } = filter;
-  if (ids !== null || limit !== null) return false;
+  const { ids, authors, kinds, tags, limit, search } = filter;
+  if (ids !== null || limit !== null || search !== null) return false;
   if (kinds === null ? mixedKinds.size > 0 : !kinds.isDisjointFrom(mixedKinds)) return false;
   const [tag] = tags;
   if (tag === undefined) return true;

@@ -4,6 +4,8 @@
 import type { Database } from "bun:sqlite";
 import { describeError, log } from "../config/log.ts";
 import { decodeText } from "./candidate.ts";
+import { CONTROL_TABLES } from "./control-tables.ts";
+import { GROUP_TABLES } from "./group-tables.ts";
 import { payloadText } from "./payload.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { RowInserter } from "./rows.ts";
@@ -112,7 +114,13 @@ const HISTORY = `
   `;
 
 /** The tables that came with the third version, in the order they are made. */
-const THIRD_TABLES: readonly string[] = [THIRD_HEAD, HISTORY, TALLIES];
+const THIRD_TABLES: readonly string[] = [
+  THIRD_HEAD,
+  HISTORY,
+  CONTROL_TABLES,
+  GROUP_TABLES,
+  TALLIES,
+];
 
 /** Index = version it leads from. Never edit one that was released: add one. */
 export const MIGRATIONS: readonly Migration[] = [

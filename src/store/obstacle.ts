@@ -17,7 +17,15 @@ import { type EventHead, StoredEvents } from "./stored.ts";
 import { Tail } from "./tail.ts";
 import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { eventKeys, idKey, ownersOf } from "./term.ts";
-import { DELETED, DUPLICATE, REPLACED, SUPERSEDED, VANISHED, type Verdict } from "./verdict.ts";
+import {
+  DELETED,
+  DUPLICATE,
+  REMOVED,
+  REPLACED,
+  SUPERSEDED,
+  VANISHED,
+  type Verdict,
+} from "./verdict.ts";
 
 export interface Obstacle {
   readonly reason: Verdict["reason"];
@@ -92,6 +100,8 @@ function causeOf(
         deletionOf(stored, gone, keys.deletedAddress, pubkey)
       );
     }
+    case REMOVED:
+      return gone.find(keys.deletedIds[0] as number, pubkey)?.id ?? null;
     case SUPERSEDED:
       return gone.find(keys.address, pubkey)?.id ?? null;
     case REPLACED:

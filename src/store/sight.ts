@@ -51,8 +51,8 @@ export class Sight {
   sees(text: Buffer): boolean {
     const { visibility, viewer, before } = this;
     const kind = textKind(text);
-    if (!visibility.hiddenKinds.has(kind)) return before === null;
-    if (viewer.size === 0) return false;
+    if (!visibility.mayHide(kind, text)) return before === null;
+    if (viewer.size === 0 && visibility.hiddenKinds.has(kind)) return false;
     const event = decodeText(text);
     if (!visibility.sees(viewer, event)) return false;
     return before === null || !visibility.sees(before, event);

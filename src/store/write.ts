@@ -9,6 +9,7 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
 import type { Candidate } from "./candidate.ts";
+import type { Companion } from "./companion.ts";
 import { Eraser } from "./erase.ts";
 import { Gone } from "./gone.ts";
 import { History, type HistoryEntry, type Removal } from "./history.ts";
@@ -23,7 +24,7 @@ import { StoredEvents } from "./stored.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
 import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { EXPIRING_KEY, type TermRow, termRows } from "./term.ts";
-import type { Verdict, WriteResult } from "./verdict.ts";
+import { DUPLICATE, type Verdict, type WriteResult } from "./verdict.ts";
 
 export type { Verdict, WriteResult };
 
@@ -47,6 +48,7 @@ const ERASE_STEPS_AT_ONCE = 8;
 export class EventWriter {
   private readonly db: Database;
   private readonly options: WriterOptions;
+  private readonly companion: Companion | null;
   private readonly events: RowInserter;
   private readonly tail: Tail;
   private readonly known: KnownKeys;
@@ -69,9 +71,15 @@ export class EventWriter {
   private turn = -1;
 
   /** `filter`: shared with who wants to know what is stored. */
-  constructor(db: Database, options: WriterOptions, filter = new KeyFilter()) {
+  constructor(
+    db: Database,
+    options: WriterOptions,
+    filter = new KeyFilter(),
+    companion: Companion | null = null,
+  ) {
     this.db = db;
     this.options = options;
+    this.companion = companion;
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.known = new KnownKeys(db, filter);
     this.tail = new Tail(db, this.known);
@@ -124,20 +132,54 @@ export class EventWriter {
     let hasVanished = false;
     const result = this.inTransaction<WriteResult>(() => {
       const headBefore = this.head.seq;
+      this.companion?.begin();
       this.gone.load(batch.flatMap(goneKeys));
-      const judge = new Judge(this.stored, this.gone, this.options.isThisRelay, batch);
-      const verdicts = batch.map((candidate, i) => judge.admit(candidate, i));
+      const { stored, gone, companion } = this;
+      const judge = new Judge(stored, gone, this.options.isThisRelay, batch, companion);
+      const verdicts = this.admitAll(batch, judge);
       hasVanished = judge.vanishes.length > 0;
       for (const { pubkey, created_at, id } of judge.vanishes) {
         this.eraser.add(pubkey, "vanished", created_at, id);
       }
       const rows = this.insert(judge.pending, verdicts);
+      companion?.published(verdicts.splice(batch.length));
       const headAfter = this.head.seq;
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
     }, true);
     // Most authors are gone before they hear of it, and of who wrote much, the newest events.
     for (let i = 0; hasVanished && i < ERASE_STEPS_AT_ONCE; i++) hasVanished = this.erase();
     return result;
+  }
+
+  /** The verdict of each, and then those of what the relay publishes because of them. */
+  private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
+    const { companion } = this;
+    const own: Verdict[] = [];
+    const takeOwn = (candidates: readonly Candidate[]): void => {
+      judge.extend(candidates);
+      for (const candidate of candidates) {
+        own.push(judge.admitOwn(candidate, batch.length + own.length));
+      }
+    };
+    const verdicts = batch.map((candidate, i) => {
+      const ruled = companion?.judge(candidate) ?? null;
+      if (ruled !== null) return ruled;
+      const verdict = judge.admit(candidate, i);
+      if (companion === null || !verdict.accepted || verdict === DUPLICATE) return verdict;
+      const aftermath = companion.accepted(candidate);
+      if (aftermath === null) return verdict;
+      for (const id of aftermath.removed) judge.deleteFor(candidate, id);
+      takeOwn(aftermath.own);
+      return verdict;
+    });
+    takeOwn(companion?.takeOwn() ?? []);
+    return [...verdicts, ...own];
+  }
+
+  /** After the table `erase` was changed otherwise: most of what it asks for is done at once. */
+  eraseNow(): void {
+    this.eraser.reset();
+    for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
   }
 
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */

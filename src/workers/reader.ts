@@ -12,6 +12,7 @@ import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { visibility } from "../config/read-rules.ts";
 import { describeError, log } from "../config/log.ts";
+import { guardGroups } from "../policy/groups/thread-groups.ts";
 import { encodeClosed, encodeCount, encodeEose, encodeEventPrefix } from "../protocol/message.ts";
 import { type Filter, matchesAny } from "../protocol/filter.ts";
 import type { Viewer } from "../protocol/visibility.ts";
@@ -23,6 +24,7 @@ import { Count } from "../store/count.ts";
 import { EventReader } from "../store/read.ts";
 import { Scan, type ScanOptions } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { SearchReader } from "../store/search-reader.ts";
 import { Sight } from "../store/sight.ts";
 import { Changes } from "./changes.ts";
 import {
@@ -75,6 +77,7 @@ export class Reader implements Role {
   private readonly monitors: readonly Outbox[];
   private readonly db: Database;
   private readonly store: EventReader;
+  private readonly search = new SearchReader(setting("data_dir"));
   private readonly clients = new Map<number, Client>();
   private readonly queue = new QueryQueue<Query>();
   private upstreamRunning: number;
@@ -91,6 +94,7 @@ export class Reader implements Role {
     this.upstreamRunning = station.inbound.length - 1; // the main thread's ring sends no stop
     this.db = openForReading(storeOptions());
     this.store = new EventReader(this.db);
+    guardGroups(this.db, station.groups);
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -135,6 +139,7 @@ export class Reader implements Role {
       }
     }
     for (const monitor of this.monitors) sendStop(monitor);
+    this.search.close();
     this.db.close();
     sendStopped(this.websocket);
   }
@@ -233,7 +238,8 @@ export class Reader implements Role {
   private openCount({ mail, sight }: Query): Count {
     const filters = mail.filters.flatMap((filter) => sight.narrow(filter) ?? []);
     const options = { ...countOptions(), mixedKinds: sight.mixedKinds };
-    const openScan = (how: ScanOptions): Scan => new Scan(this.store, filters, how, sight);
+    const openScan = (how: ScanOptions): Scan =>
+      new Scan(this.store, filters, how, sight, this.search);
     return new Count(this.store, filters, options, openScan);
   }
 
@@ -241,7 +247,7 @@ export class Reader implements Role {
     const { filters, viewer, before } = mail;
     const widened = (filter: Filter, old: Viewer) => visibility().widen(filter, old, viewer);
     const asked = before === null ? filters : filters.flatMap((one) => widened(one, before));
-    return new Scan(this.store, asked, reqOptions(), sight);
+    return new Scan(this.store, asked, reqOptions(), sight, this.search);
   }
 
   private take(query: Query, client: Client, text: Buffer): void {

@@ -93,7 +93,7 @@ const NO_HEX = [
 describe("a filter that can't be understood is refused, with an exact prefix", () => {
   const rows: [string, unknown, string][] = [
     ["an unknown key", { kind: [1] }, 'unsupported: unknown filter key "kind"'],
-    ["search", { search: "x" }, "unsupported: this relay has no search (NIP-50)"],
+    ["a search that is no text", { search: ["x"] }, "invalid: search must be a string"],
     [
       "a tag name of several letters",
       { "#alt": ["x"] },

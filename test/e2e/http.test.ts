@@ -65,8 +65,8 @@ function headersOf(response: Response): Record<string, string> {
 
 const CORS = {
   "access-control-allow-origin": "*",
-  "access-control-allow-headers": "*",
-  "access-control-allow-methods": "GET, HEAD, OPTIONS",
+  "access-control-allow-headers": "*, Authorization",
+  "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
 };
 
 describe("the relay information document", () => {
@@ -86,7 +86,8 @@ describe("the relay information document", () => {
       description: "A nandu relay.",
       pubkey: PUBKEY,
       contact: "mailto:relay@example.com",
-      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
+      self: expect.stringMatching(/^[0-9a-f]{64}$/),
+      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70, 86],
       software: "https://github.com/nandu-relay/nandu",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       limitation: LIMITATION,

@@ -13,7 +13,7 @@ test("the document of the default settings", () => {
   expect(wire({})).toStrictEqual({
     name: "nandu",
     description: "A nandu relay.",
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70],
     software: "https://github.com/nandu-relay/nandu",
     version: VERSION,
     limitation: {
@@ -108,9 +108,9 @@ describe("a limitation follows its setting", () => {
 
 test("COUNT is supported only while it is on", () => {
   expect(wire({ "relay.count_max": 0 })).toMatchObject({
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 50, 59, 62, 67, 70],
   });
   expect(wire({ "relay.count_max": 1 })).toMatchObject({
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70],
   });
 });

@@ -26,6 +26,8 @@ export class Client {
   private onChallenge: () => void = () => {};
   /** Frames before this one have been returned by `next` already. */
   private at = 0;
+  /** Of each subscription, how many events `takeOf` has returned. */
+  private readonly taken = new Map<string, number>();
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
@@ -70,6 +72,15 @@ export class Client {
     const frames: Frame[] = [];
     while (frames.length < count) frames.push(await this.next());
     return frames;
+  }
+
+  /** The next events of a subscription, after those that this has returned; waits for them. */
+  async takeOf(id: string, count: number): Promise<Frame[]> {
+    const seen = this.taken.get(id) ?? 0;
+    const own = (): Frame[] => this.frames.filter((one) => one[0] === "EVENT" && one[1] === id);
+    while (own().length < seen + count) await this.wait(() => true, `an event of ${id}`);
+    this.taken.set(id, seen + count);
+    return own().slice(seen, seen + count);
   }
 
   /** The first frame, received already or not, that starts like this. */
