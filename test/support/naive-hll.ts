@@ -31,6 +31,13 @@ export function countResult(value: string, events: readonly Pick<NostrEvent, "pu
   return { count: events.length, hll: naiveHll(value, events) };
 }
 
+/** The same, of a filter that may have a tag or not. */
+export function filterResult(filter: object, events: readonly Pick<NostrEvent, "pubkey">[]) {
+  const tag = Object.entries(filter).find(([key]) => key.startsWith("#"));
+  const value = (tag?.[1] as string[] | undefined)?.[0];
+  return value === undefined ? { count: events.length } : countResult(value, events);
+}
+
 /** Flajolet's: the harmonic mean, and linear counting where many registers are empty. */
 export function estimate(hll: string): number {
   const registers = [...Buffer.from(hll, "hex")];
