@@ -13,6 +13,7 @@ import type { Reason } from "./reason.ts";
 export type Viewer = ReadonlySet<string>;
 
 export const NOBODY: Viewer = new Set();
+const NO_KINDS: ReadonlySet<number> = new Set();
 
 export interface VisibilityRules {
   /** For author and recipients. */
@@ -28,6 +29,8 @@ export type Readable = Pick<NostrEvent, "kind" | "pubkey" | "tags">;
 
 /** Rules that go by more than an event's kind, and may change at any time. */
 export interface EventGuard {
+  /** Beside events with an `h` tag, these may be hidden. */
+  readonly kinds: ReadonlySet<number>;
   /** Whether an event of this text, which is JSON, may be one that some can't see. */
   mayHide(kind: number, text: Buffer): boolean;
   sees(viewer: Viewer, event: Readable): boolean;
@@ -48,9 +51,9 @@ export class Visibility {
     this.hiddenKinds = new Set([...rules.privateKinds, ...rules.signedInKinds]);
   }
 
-  /** Whether an event's kind alone says who may see it: then nothing else has to be read of it. */
-  get goesByKind(): boolean {
-    return this.guard === null;
+  /** Kinds of which some events are seen by some only, though neither kind nor `h` tag tells. */
+  get guardedKinds(): ReadonlySet<number> {
+    return this.guard?.kinds ?? NO_KINDS;
   }
 
   /** Whether an event of this text, which is JSON, may be one that some can't see. */
@@ -70,7 +73,7 @@ export class Visibility {
 
   /** Whether a filter may match events that some can't see. */
   mayMatchHidden(filter: Filter): boolean {
-    if (!this.goesByKind) return true;
+    if (this.guard !== null) return true;
     if (filter.kinds === null) return this.hiddenKinds.size > 0;
     for (const kind of filter.kinds) if (this.hiddenKinds.has(kind)) return true;
     return false;

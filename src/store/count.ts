@@ -83,7 +83,7 @@ export class Count {
       this.read += 1;
       this.registers?.add(hllMark(textPubkey(found.text), this.offset));
     }
-    return this.isCut();
+    return this.read > this.options.countMax; // a search that was cut has counted what it found
   }
 
   /** To be called when the next step may be long in coming. */

@@ -45,7 +45,9 @@ export class Sight {
 
   /** Kinds of which some can be seen and some can't. */
   get mixedKinds(): ReadonlySet<number> {
-    return this.viewer.size === 0 ? NO_KINDS : this.visibility.rules.privateKinds;
+    const { guardedKinds, rules } = this.visibility;
+    const byKind = this.viewer.size === 0 ? NO_KINDS : rules.privateKinds;
+    return guardedKinds.size === 0 ? byKind : byKind.union(guardedKinds);
   }
 
   sees(text: Buffer): boolean {

@@ -41,6 +41,12 @@ function eventsOf(id: string, frames: readonly Frame[]): NostrEvent[] {
   return events.map(([, , event]) => event as NostrEvent);
 }
 
+async function countOf(client: Client, filter: Record<string, unknown>): Promise<number> {
+  const [type, id, result] = await client.count("c", filter);
+  expect([type, id]).toEqual(["COUNT", "c"]);
+  return (result as { count: number }).count;
+}
+
 describe("a private group", () => {
   test("is read by members, asked for by its id; others are told what they lack", async () => {
     const group = await relay.group("private", ["private"]);
@@ -54,7 +60,7 @@ describe("a private group", () => {
     ]);
     expect(await nobody.count("c", filter)).toEqual(["CLOSED", "c", SIGN_IN]);
     expect(await stranger.count("c", filter)).toEqual(["CLOSED", "c", JOIN]);
-    expect(await member.count("c", filter)).toEqual(["COUNT", "c", { count: 1 }]);
+    expect(await countOf(member, filter)).toBe(1);
   });
 
   test("leaves no trace in what else is asked for: neither limit, count nor hint", async () => {
@@ -79,14 +85,43 @@ describe("a private group", () => {
     ]) {
       for (const client of [nobody, stranger]) {
         expect(await client.request("r", filter)).toEqual(seen as never);
-        expect(await client.count("c", filter)).toEqual(["COUNT", "c", { count: 1 }]);
+        expect(await countOf(client, filter)).toBe(1);
       }
       const expected = Math.min(6, filter.limit ?? 6);
       expect((await member.query(filter)).length).toBe(expected);
-      expect(await member.count("c", filter)).toEqual(["COUNT", "c", { count: expected }]);
+      expect(await countOf(member, filter)).toBe(expected);
     }
     const [one] = hidden.map(([, id]) => id as string) as [string];
     expect(await stranger.request("r", { ids: [one] })).toEqual([["EOSE", "r", ["finish"]]]);
+  });
+
+  test("is in no count that the index could tell", async () => {
+    const group = await relay.group("uncounted", ["private"]);
+    const open = await relay.group("uncounted, open");
+    const note = await relay.must(11, ADMIN, open);
+    const react = { tags: [["e", note.id]], content: "+" };
+    const shown = await relay.must(7, MEMBER, open, react);
+    await relay.must(7, MODERATOR, group, react);
+    const filter = { kinds: [7], "#e": [note.id] };
+    const counts = (filter: Record<string, unknown>) =>
+      Promise.all([nobody, stranger, member].map((client) => countOf(client, filter)));
+    expect(await counts(filter)).toEqual([1, 1, 2]);
+    expect(await nobody.query(filter)).toEqual([shown]);
+    const metadata = { kinds: [39_000], authors: [relay.self] };
+    const before = await counts(metadata);
+    await relay.group("uncounted, hidden", ["hidden"]);
+    const after = await counts(metadata);
+    expect(after.map((count, i) => count - (before[i] as number))).toEqual([0, 0, 1]);
+  });
+
+  test("is found by a search of members only", async () => {
+    const group = await relay.group("searched", ["private"]);
+    const event = await relay.must(11, ADMIN, group, { content: "quokka" });
+    const filter = { search: "quokka" };
+    for (let found: unknown[] = []; found.length === 0;) found = await member.query(filter);
+    expect(await member.query(filter)).toEqual([event]);
+    expect(await stranger.query(filter)).toEqual([]);
+    expect(await countOf(nobody, filter)).toBe(0);
   });
 
   test("is delivered live to members only, for as long as they are", async () => {

@@ -298,7 +298,7 @@ describe("deleting a group", () => {
     const deletion = await relay.must(9008, ADMIN, group);
     expect(await relay.client.query({ "#h": [group], limit: 1000 })).toEqual([deletion]);
     expect(await relay.client.query({ "#d": [group] })).toEqual([]);
-    expect(await relay.client.count("n", { "#h": [group] })).toEqual(["COUNT", "n", { count: 1 }]);
+    expect((await relay.client.count("n", { "#h": [group] }))[2]).toMatchObject({ count: 1 });
     for (const kind of [9, 9000, 9007, 9021]) {
       const event = groupEvent(kind, ADMIN, group);
       const refusal = "blocked: this group has been deleted";

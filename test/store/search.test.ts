@@ -194,6 +194,18 @@ test("nothing is found beyond the index while it is far behind, and the answer s
   expect(store.search([{ search: '"word 7"' }])).toMatchObject({ hint: "finish", isCut: false });
 });
 
+test("a count has all that is indexed, and says when there may be more", () => {
+  using store = new SearchStore();
+  const events = Array.from({ length: 1300 }, (_, i) => makeEvent({ content: `word ${i}` }));
+  store.write(...events.slice(0, 200));
+  store.catchUp();
+  expect(store.count("word")).toEqual({ count: 200, isApproximate: false, hll: null });
+  store.write(...events.slice(200));
+  expect(store.count("word")).toEqual({ count: 200, isApproximate: true, hll: null });
+  store.catchUp();
+  expect(store.count("word")).toEqual({ count: 1300, isApproximate: false, hll: null });
+});
+
 test("hostile searches are answered", () => {
   using store = new SearchStore();
   const word = "z".repeat(64);

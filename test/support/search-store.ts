@@ -3,6 +3,7 @@
 import type { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { Count, type CountResult } from "../../src/store/count.ts";
 import { Scan, type ScanOptions } from "../../src/store/scan.ts";
 import { decodeText } from "../../src/store/candidate.ts";
 import { openForReading } from "../../src/store/schema.ts";
@@ -78,6 +79,20 @@ export class SearchStore extends TestStore {
       if (found !== "working") events.push(decodeText(found.text));
       scan.rest(); // after each step, as if clients were slow
     }
+  }
+
+  count(search: string): CountResult {
+    const filters = [parseFilter({ search }, SEARCH_KINDS) as Filter];
+    const nowSeconds = () => 0;
+    const options = { countMax: 100_000, nowSeconds, mixedKinds: new Set<number>() };
+    const count = new Count(
+      this.reader,
+      filters,
+      options,
+      (how) => new Scan(this.reader, filters, how, null, this.searches),
+    );
+    while (!count.step());
+    return count.result();
   }
 
   /** Whether these words are anywhere in the index's files. */

@@ -29,6 +29,7 @@ const OF_AUTHOR: ReadonlySet<number> = new Set([
 ]);
 
 export class GroupGuard implements EventGuard {
+  readonly kinds = METADATA_KINDS;
   private readonly view: GroupsView;
 
   constructor(view: GroupsView) {
