@@ -12,7 +12,7 @@
 import { sha256 } from "../crypto/sha256.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
-import { GROUP_KIND_RANGES, KIND_DELETION, KIND_GIFT_WRAP } from "../protocol/kind.ts";
+import { KIND_DELETION, KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { AuthorMarks } from "./hyperloglog.ts";
 import { authorInfo, eventInfo } from "./info.ts";
 
@@ -36,7 +36,6 @@ const WHAT = {
   special: 11,
 } as const;
 
-const [, [GROUP_DATA_FIRST, GROUP_DATA_LAST]] = GROUP_KIND_RANGES;
 /** Beyond an author's kinds. */
 const HEX_TAG = 0x1000000;
 const TWO_32 = 0x100000000;
@@ -223,11 +222,10 @@ class Terms {
 }
 
 /**
- * It may be there and yet not be visible: it expires (NIP-40), belongs to a group, which may show
- * it to its members only, or says what a group is, which may be hidden (NIP-29).
+ * Its tags tell that it may be there and yet not be visible: it expires (NIP-40), or belongs to a
+ * group, which may show it to its members only (NIP-29).
  */
-function isSpecialEvent({ kind, tags }: NostrEvent): boolean {
-  if (kind >= GROUP_DATA_FIRST && kind <= GROUP_DATA_LAST) return true;
+function isSpecialEvent({ tags }: NostrEvent): boolean {
   for (const [name] of tags) if (name === "expiration" || name === "h") return true;
   return false;
 }

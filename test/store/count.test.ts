@@ -234,6 +234,7 @@ test("what a group hides is in no count", () => {
   const isHidden = ({ tags }: Pick<NostrEvent, "tags">): boolean =>
     tags.some(([name, value]) => (name === "d" || name === "h") && value === "secret");
   const guard = {
+    kinds: new Set([39_000, 39_002]),
     mayHide: () => true,
     sees: (viewer: ReadonlySet<string>, event: Pick<NostrEvent, "tags">) =>
       viewer.size > 0 || !isHidden(event),
