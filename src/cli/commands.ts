@@ -6,6 +6,7 @@ import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { auditCommand } from "./audit.ts";
 import { configCommand } from "./config.ts";
 import { deleteCommand } from "./delete.ts";
+import { downloadCommand } from "./download.ts";
 import { explainCommand } from "./explain.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
@@ -15,6 +16,7 @@ import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
 import { searchCommand } from "./search.ts";
+import { uploadCommand } from "./upload.ts";
 import { whyCommand } from "./why.ts";
 
 const helpCommand: Command = {
@@ -45,6 +47,8 @@ const COMMANDS: readonly Command[] = [
   relayCommand,
   importCommand,
   exportCommand,
+  downloadCommand,
+  uploadCommand,
   scanCommand,
   searchCommand,
   explainCommand,

@@ -60,6 +60,18 @@ export function openRelayKey(path = relayKeyPath()): RelayKey {
   }
 }
 
+/** A key that must be there, of whoever this is to sign in as. */
+export function readKeyFile(path: string): RelayKey {
+  try {
+    const key = readKey(path);
+    if (key === null) throw new Error("there is no such file");
+    return key;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`the key ${path}: ${reason}`, { cause });
+  }
+}
+
 /** Null where there is no such file. */
 function readKey(path: string): RelayKey | null {
   let text: string;

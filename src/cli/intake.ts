@@ -1,0 +1,174 @@
+// What other relays give us, into the database, beside a running relay or without one: each event
+// checked as if its author had just signed in here and published it, and written by batches, so
+// that bans, members, groups, deletions and requests to vanish mean what they mean to a client's
+// EVENT. What is protected (NIP-70) only its author may bring. One per command, on its only thread.
+
+import type { Database, Statement } from "bun:sqlite";
+import { setting } from "../config/current.ts";
+import { Admission, admissionRules } from "../crypto/admission.ts";
+import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { openRelayKey } from "../crypto/relay-key.ts";
+import { type Control, readControl, refuseBanned } from "../policy/control.ts";
+import { GroupsVersion } from "../policy/groups/view.ts";
+import { checkPublisher } from "../policy/publisher.ts";
+import { refuseWriter } from "../policy/rights.ts";
+import type { NostrEvent } from "../protocol/event.ts";
+import { classifyKind, isRelayOnly } from "../protocol/kind.ts";
+import type { Reason } from "../protocol/reason.ts";
+import type { Viewer } from "../protocol/visibility.ts";
+import { type Candidate, makeCandidate, textPubkey } from "../store/candidate.ts";
+import { type BatchRules, JointRules } from "../store/companion.ts";
+import { IdLookup } from "../store/id-lookup.ts";
+import { KeyFilter } from "../store/key-filter.ts";
+import { EventReader } from "../store/read.ts";
+import { RelayEvents } from "../store/relay-events.ts";
+import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import type { Verdict } from "../store/verdict.ts";
+import { EventWriter } from "../store/write.ts";
+import { GroupDesk } from "../workers/group-desk.ts";
+
+/** Of a batch, in its events' JSON. */
+const BATCH_BYTES_MAX = 8 << 20;
+const DUPLICATE = "duplicate";
+/** Somebody who has signed in and is nobody's author. */
+const NO_AUTHOR: Viewer = new Set([""]);
+const ANYONE_MAY = { mustSignIn: false, signedInKinds: new Set<number>() };
+
+/** What became of the events, in all. */
+export interface Intakes {
+  stored: number;
+  /** Here already, or a newer version is. */
+  known: number;
+  readonly refused: Map<string, number>;
+}
+
+export class Intake {
+  readonly counts: Intakes = { stored: 0, known: 0, refused: new Map() };
+  private readonly db: Database;
+  private readonly writer: EventWriter;
+  private readonly groups: GroupDesk | null;
+  private readonly lookup: IdLookup;
+  private readonly admission = new Admission(openSignatureBackend().backend);
+  private readonly batchMax = setting("store.batch_events_max");
+  private batch: Candidate[] = [];
+  private batchBytes = 0;
+
+  /** Opens the database of the options in force, and makes it when there is none. */
+  constructor() {
+    const options = storeOptions();
+    this.db = openForWriting(options);
+    const reader = new EventReader(this.db);
+    const events = new RelayEvents(openRelayKey(), reader);
+    const authors = new AuthorRules(this.db);
+    const control = () => authors.control;
+    const { shared } = new GroupsVersion(); // no other thread of ours asks for it
+    this.groups = GroupDesk.open(this.db, reader, events, control, shared);
+    const parts = this.groups === null ? [authors] : [authors, this.groups];
+    const rules = new JointRules(events, parts);
+    this.writer = new EventWriter(this.db, options, new KeyFilter(), rules);
+    this.lookup = new IdLookup(this.db);
+  }
+
+  /** It may be written later: see `flush`. */
+  take(event: NostrEvent): void {
+    if (this.lookup.has(event.id)) {
+      this.counts.known += 1;
+      return;
+    }
+    const now = Math.floor(Date.now() / 1000);
+    const admitted = this.admission.admit(event, admissionRules(), now, checkForeign);
+    if (typeof admitted === "string") {
+      this.refuse(admitted);
+      return;
+    }
+    const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
+    this.batch.push(candidate);
+    this.batchBytes += candidate.payload.length;
+    if (this.batch.length >= this.batchMax || this.batchBytes >= BATCH_BYTES_MAX) this.flush();
+  }
+
+  /** Of what is no event, or is not taken for another reason. */
+  refuse(reason: string): void {
+    const { refused } = this.counts;
+    refused.set(reason, (refused.get(reason) ?? 0) + 1);
+  }
+
+  get refusedCount(): number {
+    let count = 0;
+    for (const number of this.counts.refused.values()) count += number;
+    return count;
+  }
+
+  /** Writes and commits what has been taken. */
+  flush(): void {
+    const { batch } = this;
+    if (batch.length === 0) return;
+    this.batch = [];
+    this.batchBytes = 0;
+    for (const verdict of this.writer.write(batch).verdicts) this.count(verdict);
+    this.groups?.committed();
+    this.writer.maintain();
+  }
+
+  close(): void {
+    try {
+      this.flush();
+      while (this.writer.maintain());
+    } finally {
+      closeForWriting(this.db);
+    }
+  }
+
+  private count({ accepted, reason, seq }: Verdict): void {
+    if (seq > 0) this.counts.stored += 1;
+    else if (accepted || reason.startsWith(DUPLICATE)) this.counts.known += 1;
+    else this.refuse(reason);
+  }
+}
+
+function checkForeign(event: NostrEvent): Reason | null {
+  if (classifyKind(event.kind) === "ephemeral") return "invalid: ephemeral events are not stored";
+  return checkPublisher(event, NO_AUTHOR, ANYONE_MAY);
+}
+
+/** What the ingester and the writer of a relay ask of an event's author. */
+class AuthorRules implements BatchRules {
+  control: Control;
+  private readonly db: Database;
+  private readonly selectVersion: Statement;
+
+  constructor(db: Database) {
+    this.db = db;
+    this.selectVersion = db.prepare("SELECT version FROM control");
+    this.control = readControl(db);
+  }
+
+  begin(): void {
+    const [version] = this.selectVersion.values()[0] as [number];
+    if (version !== this.control.version) this.control = readControl(this.db);
+  }
+
+  judge({ id, kind, text }: Candidate): Verdict | null {
+    const author = textPubkey(text);
+    const reason =
+      refuseBanned(this.control, id, author, kind) ??
+      (isRelayOnly(kind)
+        ? (`restricted: only the relay itself publishes events of kind ${kind}` as const)
+        : refuseWriter(this.control, author, new Set([author])));
+    return reason === null ? null : { accepted: false, reason, seq: 0 };
+  }
+
+  check(): null {
+    return null;
+  }
+
+  keeps(): boolean {
+    return false;
+  }
+
+  accepted(): null {
+    return null;
+  }
+
+  end(): void {}
+}

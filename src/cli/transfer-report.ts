@@ -1,0 +1,114 @@
+// What a transfer has come to so far, both ways: a line each second on standard error, and a
+// summary at its end. Belongs to its command.
+
+import type { Answer } from "../mesh/relay-client.ts";
+import type { Intake } from "./intake.ts";
+
+const PROGRESS_MS = 1000;
+const DUPLICATE = /^duplicate\b/;
+
+export class TransferReport {
+  /** Events that have come from the relay. */
+  received = 0;
+  /** Asked for by id, and not given. */
+  private missing = 0;
+  private sent = 0;
+  private taken = 0;
+  private thereAlready = 0;
+  /** Protected events (NIP-70), which aren't ours to send. */
+  protectedCount = 0;
+  /** How many there are to be received and sent, when that is known. */
+  expected: { readonly down: number; readonly up: number } | null = null;
+  private readonly refusedThere = new Map<string, number>();
+  private readonly problems: string[] = [];
+  private readonly intake: Intake;
+  private readonly startedAt = performance.now();
+  private readonly timer = setInterval(() => this.printProgress(), PROGRESS_MS);
+  private hasBegun = { down: false, up: false };
+
+  constructor(intake: Intake) {
+    this.intake = intake;
+  }
+
+  /** A part of what is done: its counts are told, even if they are 0. */
+  begin(direction: "down" | "up"): void {
+    this.hasBegun = { ...this.hasBegun, [direction]: true };
+  }
+
+  readonly onAnswer = (_id: string, { isAccepted, reason }: Answer): void => {
+    this.sent += 1;
+    if (DUPLICATE.test(reason)) this.thereAlready += 1;
+    else if (isAccepted) this.taken += 1;
+    else {
+      const shown = reason === "" ? "refused without a reason" : reason;
+      this.refusedThere.set(shown, (this.refusedThere.get(shown) ?? 0) + 1);
+    }
+  };
+
+  addMissing(): void {
+    this.missing += 1;
+  }
+
+  /** Why not everything was done. */
+  addProblem(problem: string): void {
+    this.problems.push(problem);
+  }
+
+  get isComplete(): boolean {
+    return this.problems.length === 0 && this.refusedThere.size === 0;
+  }
+
+  /** Nothing has been transferred either way. */
+  get isEmpty(): boolean {
+    return this.received === 0 && this.sent === 0;
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  summary(): string {
+    const { stored, known, refused } = this.intake.counts;
+    const lines: string[] = [];
+    if (this.hasBegun.down) {
+      lines.push(`down: ${this.received} events in ${this.pace(this.received)}`);
+      lines.push(`  ${stored} stored`);
+      if (known > 0) lines.push(`  ${known} here already`);
+      for (const [reason, count] of refused) lines.push(`  ${count} ${reason}`);
+      if (this.missing > 0) lines.push(`  ${this.missing} gone there, or not given`);
+    }
+    if (this.hasBegun.up) {
+      lines.push(`up: ${this.sent} events in ${this.pace(this.sent)}`);
+      lines.push(`  ${this.taken} taken`);
+      if (this.thereAlready > 0) lines.push(`  ${this.thereAlready} there already`);
+      for (const [reason, count] of this.refusedThere) lines.push(`  ${count} ${reason}`);
+      if (this.protectedCount > 0) lines.push(`  ${this.protectedCount} protected, not sent`);
+    }
+    for (const problem of this.problems) lines.push(`nandu: ${problem}`);
+    return lines.map((line) => `${line}\n`).join("");
+  }
+
+  private pace(count: number): string {
+    const seconds = (performance.now() - this.startedAt) / 1000;
+    return `${seconds.toFixed(1)} s (${Math.round(count / Math.max(seconds, 0.001))}/s)`;
+  }
+
+  private printProgress(): void {
+    const { down, up } = this.hasBegun;
+    const parts: string[] = [];
+    if (down) {
+      const of = this.expected === null ? "" : ` of ${this.expected.down}`;
+      const stored = this.intake.counts.stored;
+      parts.push(`down ${this.received}${of}, ${stored} stored, ${this.rate(this.received)}`);
+    }
+    if (up) {
+      const of = this.expected === null ? "" : ` of ${this.expected.up}`;
+      parts.push(`up ${this.sent}${of}, ${this.taken} taken, ${this.rate(this.sent)}`);
+    }
+    if (parts.length > 0) process.stderr.write(`${parts.join("; ")}\n`);
+  }
+
+  private rate(count: number): string {
+    return `${Math.round((count * 1000) / (performance.now() - this.startedAt))}/s`;
+  }
+}

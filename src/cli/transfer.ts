@@ -1,0 +1,166 @@
+// What the commands share that exchange events with another relay: their flags, the session, what
+// they print, and how they end.
+//
+//   0  done; what this relay doesn't want is no failure
+//   1  failed: the relay can't be reached, or refuses everything
+//   2  usage
+//   3  incomplete: the relay broke off for good, refused events of ours, or holds some back; or the
+//      command was interrupted. What was committed stays.
+
+import { setting } from "../config/current.ts";
+import { describeError } from "../config/log.ts";
+import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { readKeyFile } from "../crypto/relay-key.ts";
+import type { FilterJson } from "../mesh/paging.ts";
+import { PeerError, PeerFault, PeerRefusal, shown } from "../mesh/peer-error.ts";
+import { proxyFor } from "../mesh/proxy.ts";
+import type { RetryPolicy } from "../mesh/retry.ts";
+import { Session } from "../mesh/session.ts";
+import { type Filter, parseFilter } from "../protocol/filter.ts";
+import { EXIT_FAILED, EXIT_OK, parseAge, type Parsed, UsageError } from "./command.ts";
+import { parseFilterArguments } from "./filter-argument.ts";
+import { Intake } from "./intake.ts";
+import { ALL_TIMES, parseRange, type TimeRange } from "./range-argument.ts";
+import { TransferReport } from "./transfer-report.ts";
+
+export const EXIT_INCOMPLETE = 3;
+
+export const PEER_VALUES = ["--filter", "--range", "--timeout", "--key-file"] as const;
+
+export const PEER_HELP = `  --filter JSON    only what matches a filter of NIP-01, or any of an array of them
+  --range S-E      only what is from S to E ago: 2M-, -1w, 1Y-3w; units s m h d w M Y
+  --timeout TIME   how long the relay may be silent while it owes an answer (default 30s)
+  --key-file FILE  sign in with that key (NIP-42), 64 hex digits or an nsec
+
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are heeded. Exit codes: 0 done, 1 failed, 2 usage,
+3 incomplete: the relay broke off, refused events of ours or held some back, or an interrupt.
+`;
+
+const TIMEOUT_DEFAULT = "30s";
+/** An event twice as long as any may be here, and what is around it. */
+const SPELLING_FACTOR = 2;
+const MESSAGE_LENGTH_MIN = 1 << 20;
+
+/** A filter with the range in it. */
+export interface PeerFilter {
+  readonly json: FilterJson;
+  readonly filter: Filter;
+}
+
+export interface Peer {
+  readonly url: string;
+  readonly filters: readonly PeerFilter[];
+  readonly timeoutMs: number;
+  readonly keyFile: string | null;
+}
+
+/** Reads what all of these commands are given. */
+export function parsePeer({ positionals, values }: Parsed): Peer {
+  const [url, extra] = positionals;
+  if (url === undefined) throw new UsageError("the relay's address is missing");
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${extra}`);
+  if (!/^wss?:\/\//i.test(url) || !URL.canParse(url)) {
+    throw new UsageError(`${url} is no address of a relay, such as wss://relay.example`);
+  }
+  const timeoutMs = 1000 * parseAge("--timeout", values.get("--timeout") ?? TIMEOUT_DEFAULT);
+  if (timeoutMs === 0) throw new UsageError("--timeout: it must be a second at least");
+  const now = Math.floor(Date.now() / 1000);
+  const range = values.get("--range");
+  const times = range === undefined ? ALL_TIMES : parseRange(range, now);
+  const filters = parseFilterArguments(values.get("--filter") ?? "{}").flatMap(({ json }) =>
+    withRange(JSON.parse(json) as FilterJson, times),
+  );
+  return { url, filters, timeoutMs, keyFile: values.get("--key-file") ?? null };
+}
+
+/** None when it can match nothing. */
+function withRange(json: FilterJson, { since, until }: TimeRange): PeerFilter[] {
+  const bounded: Record<string, unknown> = { ...json };
+  const { since: ownSince, until: ownUntil } = json;
+  if (since !== null) bounded["since"] = Math.max(since, Number(ownSince ?? since));
+  if (until !== null) bounded["until"] = Math.min(until, Number(ownUntil ?? until));
+  const filter = parseFilter(bounded);
+  if (typeof filter === "string") throw new UsageError(`the filter is ${filter}`);
+  return filter === null ? [] : [{ json: bounded, filter }];
+}
+
+/** By a signal. */
+class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+export interface Transfer {
+  readonly peer: Peer;
+  readonly session: Session;
+  readonly intake: Intake;
+  readonly report: TransferReport;
+}
+
+export interface TransferOptions {
+  readonly retry: RetryPolicy;
+  /** It ends by a signal, and has then done all there was to do. */
+  readonly isEndless: boolean;
+}
+
+/** Runs `body` with a connection that has been made, prints what came of it, returns the code. */
+export async function runTransfer(
+  peer: Peer,
+  { retry, isEndless }: TransferOptions,
+  body: (transfer: Transfer) => Promise<void>,
+): Promise<number> {
+  const { warning } = openSignatureBackend();
+  if (warning !== null) say(warning);
+  const session = openSession(peer, retry);
+  const stop = (): void => session.stop(new Interrupted("interrupted"));
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  const intake = new Intake();
+  const report = new TransferReport(intake);
+  try {
+    await session.open();
+    await body({ peer, session, intake, report });
+  } catch (error) {
+    if (error instanceof Interrupted) {
+      if (!isEndless) report.addProblem("interrupted");
+    } else if (!isOfPeer(error)) {
+      throw error;
+    } else {
+      report.addProblem(describePeerError(error, peer));
+    }
+  } finally {
+    report.stop();
+    session.close();
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+    intake.close();
+  }
+  process.stderr.write(report.summary());
+  if (report.isComplete) return EXIT_OK;
+  return report.isEmpty ? EXIT_FAILED : EXIT_INCOMPLETE;
+}
+
+function openSession({ url, timeoutMs, keyFile }: Peer, retry: RetryPolicy): Session {
+  return new Session({
+    url,
+    retry,
+    timeoutMs,
+    key: keyFile === null ? null : readKeyFile(keyFile),
+    proxy: proxyFor(url, process.env),
+    messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),
+    onNotice: (text) => say(`the relay says: ${shown(text)}`),
+    onRetry: ({ message }, delayMs) => say(`${message}: again in ${(delayMs / 1000).toFixed(1)} s`),
+  });
+}
+
+function isOfPeer(error: unknown): error is Error {
+  return error instanceof PeerError || error instanceof PeerRefusal || error instanceof PeerFault;
+}
+
+function describePeerError(error: Error, { keyFile }: Peer): string {
+  const mayHelp = error instanceof PeerRefusal && error.reason.startsWith("auth-required");
+  return describeError(error) + (mayHelp && keyFile === null ? " (--key-file FILE signs in)" : "");
+}
+
+export function say(line: string): void {
+  process.stderr.write(`nandu: ${line}\n`);
+}

@@ -1,0 +1,87 @@
+// `nandu upload`: what is stored here, to another relay.
+
+import type { Database } from "bun:sqlite";
+import { setting } from "../config/current.ts";
+import { A_FEW_TIMES } from "../mesh/retry.ts";
+import { type Outgoing, uploadEvents } from "../mesh/upload.ts";
+import { isProtected } from "../policy/publisher.ts";
+import { decodeText, textId } from "../store/candidate.ts";
+import { EventReader } from "../store/read.ts";
+import { openForReading, requireDatabase, storeOptions } from "../store/schema.ts";
+import { type Command, configure, parseFlags, UsageError } from "./command.ts";
+import { openScan } from "./scan.ts";
+import { parsePeer, PEER_HELP, PEER_VALUES, runTransfer, type Transfer } from "./transfer.ts";
+import type { TransferReport } from "./transfer-report.ts";
+
+const PIPELINE_DEFAULT = 50;
+
+const usage = `Usage: nandu upload [--pipeline N] [--filter JSON] [--range S-E] URL
+
+Publishes what is stored here at another relay, newest first, private messages included unless a
+filter leaves them out; but for protected events (NIP-70), which only their authors may publish.
+
+  --pipeline N     events sent ahead of their answers (default ${PIPELINE_DEFAULT})
+${PEER_HELP}
+Example: nandu upload --filter '{"kinds":[1,30023]}' --range 1M- wss://relay.example
+`;
+
+function run(args: readonly string[]): Promise<number> {
+  const { rest } = configure(args);
+  const parsed = parseFlags(rest, [], [...PEER_VALUES, "--pipeline"]);
+  const peer = parsePeer(parsed);
+  const pipeline = parseCount("--pipeline", parsed.values.get("--pipeline"), PIPELINE_DEFAULT);
+  requireDatabase(setting("data_dir"));
+  return runTransfer(peer, { retry: A_FEW_TIMES, isEndless: false }, (transfer) =>
+    upload(transfer, pipeline),
+  );
+}
+
+/** All that the filters match, each event once. */
+export async function upload(transfer: Transfer, pipeline: number): Promise<void> {
+  const { peer, session, report } = transfer;
+  report.begin("up");
+  await withReader(async (reader) => {
+    const filters = peer.filters.map(({ filter }) => filter);
+    const texts = openScan(reader, filters);
+    await uploadEvents(session, outgoing(texts, report), pipeline, report.onAnswer);
+  });
+}
+
+export async function withReader(
+  body: (reader: EventReader, db: Database) => Promise<void>,
+): Promise<void> {
+  const db = openForReading(storeOptions());
+  try {
+    await body(new EventReader(db), db);
+  } finally {
+    db.close();
+  }
+}
+
+/** Leaves out what isn't ours to send. */
+export function* outgoing(
+  events: Iterable<{ readonly text: Buffer }>,
+  report: TransferReport,
+): Generator<Outgoing, undefined> {
+  for (const { text } of events) {
+    if (mayBeProtected(text) && isProtected(decodeText(text))) report.protectedCount += 1;
+    else yield { id: textId(text), json: text.toString("utf8") };
+  }
+}
+
+function mayBeProtected(text: Buffer): boolean {
+  return text.includes('["-"');
+}
+
+export function parseCount(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  if (!/^[1-9][0-9]{0,6}$/.test(text)) throw new UsageError(`${name}: ${text} is no number`);
+  return Number(text);
+}
+
+export const uploadCommand: Command = {
+  name: "upload",
+  summary: "publish what is stored here at another relay",
+  usage,
+  run,
+};

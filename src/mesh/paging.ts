@@ -1,0 +1,166 @@
+// All stored events of another relay that a filter matches, however few it sends at once: page after
+// page from the newest on, each asked `until` the oldest second of the one before, that second
+// included, because a page may end within a second (NIP-67). Belongs to one thread.
+//
+// What has come of the boundary second is known and not given again. When that second fills whole
+// pages, so that nothing older ever comes, it is asked for alone with a larger limit; what a relay
+// doesn't send then, no filter can ask for, and the second is reported.
+
+import { NO_EVENT_LIMITS, type NostrEvent, parseEvent } from "../protocol/event.ts";
+import { type Filter, matchesFilter, parseFilter, UNTIL_MAX } from "../protocol/filter.ts";
+import type { EoseHint } from "../protocol/message.ts";
+import { PeerFault } from "./peer-error.ts";
+import type { RelayClient } from "./relay-client.ts";
+import type { Session } from "./session.ts";
+
+/** A filter of NIP-01 as it is sent. */
+export type FilterJson = Readonly<Record<string, unknown>>;
+
+export const NOT_ASKED_FOR = "invalid: was not asked for";
+
+export interface PageSink {
+  /** An event that matches, for the first time. */
+  onEvent(event: NostrEvent): void;
+  /** What isn't one, or was not asked for. */
+  onFlaw(flaw: string): void;
+  /** All of a page has been given, and the next may take a while. */
+  onPage(): void;
+  /** Of this second the relay may have more than it sends. */
+  onCutSecond(second: number): void;
+}
+
+/** What most relays send at most; some refuse to be asked for more. */
+const PAGE_LIMIT = 500;
+const SECOND_LIMIT = 5000;
+/** A page may have what ties with its last event, too. Far beyond that, it will never end. */
+const PAGE_EVENTS_MAX = 20_000;
+
+interface Page {
+  readonly count: number;
+  /** How many had not come before. */
+  readonly fresh: number;
+  /** Unix seconds; Infinity for none. */
+  readonly oldest: number;
+  readonly hint: EoseHint;
+}
+
+/** `json` has a form that `parseFilter` accepts. */
+export async function downloadPages(
+  session: Session,
+  json: FilterJson,
+  sink: PageSink,
+): Promise<void> {
+  const filter = parseFilter(json);
+  if (typeof filter === "string") throw new Error(`assert: the filter is ${filter}`);
+  if (filter !== null) await new Paging(session, json, filter, sink).run();
+}
+
+class Paging {
+  private readonly session: Session;
+  private readonly json: FilterJson;
+  private readonly filter: Filter;
+  private readonly sink: PageSink;
+  private until: number;
+  /** How many are still wanted. */
+  private wanted: number;
+  /** What has come of the boundary second and of this page: ids and times. */
+  private seen = new Map<string, number>();
+  /** So many events had a page that was not the last one. */
+  private cutSize = 0;
+  private lastSize = 0;
+  /** A second that filled a page: it was cut if there is anything older. */
+  private fullSecond: number | null = null;
+
+  constructor(session: Session, json: FilterJson, filter: Filter, sink: PageSink) {
+    this.session = session;
+    this.json = json;
+    this.filter = filter;
+    this.sink = sink;
+    this.until = filter.until;
+    this.wanted = filter.limit ?? Infinity;
+  }
+
+  async run(): Promise<void> {
+    while (this.wanted > 0 && this.until >= this.filter.since) {
+      const page = await this.ask(PAGE_LIMIT, this.filter.since);
+      if (page.fresh > 0) this.cutSize = Math.max(this.cutSize, this.lastSize);
+      this.lastSize = page.count;
+      if (page.count > 0 && this.fullSecond !== null) this.sink.onCutSecond(this.fullSecond);
+      this.fullSecond = null;
+      if (page.count === 0 || page.hint === "finish") return;
+      if (page.oldest < this.until) this.moveTo(page.oldest);
+      else if (page.fresh === 0) {
+        if (page.count < this.cutSize && page.hint === null) return; // it could have had more
+        await this.passSecond(page);
+      }
+    }
+  }
+
+  /** A page of nothing but known events of one second. */
+  private async passSecond({ count }: Page): Promise<void> {
+    const second = this.until;
+    const whole = await this.ask(SECOND_LIMIT, second);
+    const isAll = whole.hint === "finish" || (whole.count > count && whole.count < SECOND_LIMIT);
+    const isCut = whole.hint === "more" || (this.cutSize > 0 && whole.count >= this.cutSize);
+    this.moveTo(second - 1);
+    if (isAll) return;
+    if (isCut) this.sink.onCutSecond(second);
+    else this.fullSecond = second;
+  }
+
+  private moveTo(second: number): void {
+    this.until = second;
+    for (const [id, time] of this.seen) if (time !== second) this.seen.delete(id);
+  }
+
+  private async ask(limit: number, since: number): Promise<Page> {
+    const bounds = {
+      ...(since > 0 ? { since } : null),
+      ...(this.until < UNTIL_MAX ? { until: this.until } : null),
+      limit: Math.min(limit, this.wanted + this.seen.size),
+    };
+    const knownCount = this.seen.size;
+    const asked = { ...this.json, ...bounds };
+    const page = await this.session.run((client) => this.read(client, asked));
+    this.sink.onPage();
+    return { ...page, fresh: this.seen.size - knownCount };
+  }
+
+  /** When it breaks off, what has come is known and not given again. */
+  private async read(client: RelayClient, asked: FilterJson): Promise<Omit<Page, "fresh">> {
+    let [count, oldest] = [0, Infinity];
+    let deliveries = 0;
+    for await (const delivery of client.subscribe([asked])) {
+      if (delivery.type === "stored") return { count, oldest, hint: delivery.hint };
+      deliveries += 1;
+      if (Math.max(deliveries, this.seen.size) > PAGE_EVENTS_MAX) {
+        throw new PeerFault(`it sent more than ${PAGE_EVENTS_MAX} events at once`);
+      }
+      const event = this.check(delivery.event);
+      if (event === null) continue;
+      count += 1;
+      oldest = Math.min(oldest, event.created_at);
+      this.give(event);
+    }
+    throw new Error("assert: a subscription without an end");
+  }
+
+  private check(value: unknown): NostrEvent | null {
+    const event = parseEvent(value, NO_EVENT_LIMITS);
+    if (typeof event === "string") {
+      this.sink.onFlaw(event);
+      return null;
+    }
+    if (event.created_at <= this.until && matchesFilter(this.filter, event)) return event;
+    this.sink.onFlaw(NOT_ASKED_FOR);
+    return null;
+  }
+
+  private give(event: NostrEvent): void {
+    if (this.seen.has(event.id) || this.wanted === 0) return;
+    this.seen.set(event.id, event.created_at);
+    this.wanted -= 1;
+    this.session.progressed();
+    this.sink.onEvent(event);
+  }
+}

@@ -1,0 +1,360 @@
+// A connection to another relay, as its client: NIP-01, signing in (42), syncs (77). One object for
+// one WebSocket; it never connects again (session.ts does). Belongs to one thread.
+//
+// The peer may be anything: what is no message, too long, or silence where an answer is due ends
+// the connection, with an error for everybody who waits for something. What nobody takes is not
+// read (subscription.ts), so memory is bounded. What comes for questions that are no longer asked is
+// dropped.
+
+import type { RelayKey } from "../crypto/relay-key.ts";
+import { KIND_AUTH } from "../protocol/kind.ts";
+import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
+import { parseRelayMessage, type RelayMessage } from "./relay-message.ts";
+import { Subscription } from "./subscription.ts";
+
+export interface ClientOptions {
+  /** Whom to sign in as; null for nobody. */
+  readonly key: RelayKey | null;
+  /** Silence for so long where an answer is due ends the connection. */
+  readonly timeoutMs: number;
+  /** Of a message, in UTF-16 code units. */
+  readonly messageLengthMax: number;
+  /** An HTTP proxy, as a URL. */
+  readonly proxy: string | null;
+  readonly onNotice: (text: string) => void;
+}
+
+/** What an OK says. */
+export interface Answer {
+  readonly isAccepted: boolean;
+  readonly reason: string;
+}
+
+/** What comes of a message of a sync. `silence`: nothing, for as long as the time-out allows. */
+export type SyncAnswer =
+  | { readonly kind: "message"; readonly message: Uint8Array }
+  | { readonly kind: "error"; readonly reason: string }
+  | { readonly kind: "notice"; readonly text: string }
+  | { readonly kind: "silence" };
+
+/** What is kept for those who haven't taken it: beyond that, the socket isn't read. */
+const KEPT_BYTES_MAX = 4 << 20;
+const KEPT_BYTES_LOW = 1 << 20;
+/** How long to wait for a challenge, when there is a key: most relays send one at once, or never. */
+const CHALLENGE_WAIT_MS = 1000;
+/** The watch is so much finer than the time-out. */
+const WATCHES_PER_TIMEOUT = 8;
+const NEEDS_SIGN_IN = /^auth-required\b/;
+const CLOSE_NORMAL = 1000;
+
+interface Published {
+  readonly json: string;
+  readonly result: PromiseWithResolvers<Answer>;
+}
+
+interface Asked {
+  readonly subscription: Subscription;
+  readonly frame: string;
+}
+
+export class RelayClient {
+  readonly url: string;
+  private readonly options: ClientOptions;
+  private readonly socket: WebSocket;
+  private readonly asked = new Map<string, Asked>();
+  private readonly published = new Map<string, Published>();
+  /** Subscriptions and events that were sent again after signing in: not twice. */
+  private readonly retried = new Set<string>();
+  private sync: PromiseWithResolvers<SyncAnswer> | null = null;
+  private subscriptionCount = 0;
+  private keptBytes = 0;
+  private heardAt = performance.now();
+  private askedAt = 0;
+  private readonly watch: Timer;
+  private readonly challenged = Promise.withResolvers<void>();
+  private signingIn: Promise<void> | null = null;
+  private failure: Error | null = null;
+
+  private constructor(url: string, socket: WebSocket, options: ClientOptions) {
+    this.url = url;
+    this.socket = socket;
+    this.options = options;
+    this.watch = setInterval(() => this.check(), options.timeoutMs / WATCHES_PER_TIMEOUT);
+    this.challenged.promise.catch(() => {}); // nobody may be waiting for it
+    socket.onmessage = ({ data }) => this.onData(data);
+    socket.addEventListener("pong", () => void (this.heardAt = performance.now()));
+    socket.onclose = ({ code, reason }) => {
+      const why = reason === "" ? `${code}` : `${code} ${shown(reason)}`;
+      this.fail(new PeerError(`the connection was closed (${why})`));
+    };
+  }
+
+  /** Resolves once it is open and, when there is a key and a challenge, signed in. */
+  static async connect(url: string, options: ClientOptions): Promise<RelayClient> {
+    const { proxy, timeoutMs } = options;
+    const socket = new WebSocket(url, proxy === null ? {} : { proxy });
+    const client = new RelayClient(url, socket, options);
+    const opening = Promise.withResolvers<void>();
+    const fail = (why: string) => opening.reject(new PeerError(`can't connect to ${url}: ${why}`));
+    const timer = setTimeout(() => fail(`no answer for ${timeoutMs / 1000} s`), timeoutMs);
+    socket.onopen = () => opening.resolve();
+    socket.onerror = ({ message }) => fail(shown(message));
+    try {
+      await opening.promise.finally(() => clearTimeout(timer));
+      socket.onerror = ({ message }) => client.fail(new PeerError(shown(message)));
+      if (options.key !== null) await client.signIn(CHALLENGE_WAIT_MS);
+      return client;
+    } catch (error) {
+      client.fail(error instanceof Error ? error : new PeerError(String(error)));
+      throw error;
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.failure === null;
+  }
+
+  /** Whoever waits for something gets an error. */
+  close(why: Error = new PeerError("the connection was closed here")): void {
+    this.fail(why);
+  }
+
+  /** Sends a REQ. The filters are sent as they are. */
+  subscribe(filters: readonly unknown[]): Subscription {
+    this.subscriptionCount += 1;
+    const id = `n${this.subscriptionCount}`;
+    const subscription = new Subscription(id, {
+      keptChanged: (bytes) => this.onKept(bytes),
+      close: () => this.unsubscribe(id),
+    });
+    if (this.failure !== null) {
+      subscription.fail(this.failure);
+      return subscription;
+    }
+    const frame = JSON.stringify(["REQ", id, ...filters]);
+    this.asked.set(id, { subscription, frame });
+    this.send(frame);
+    return subscription;
+  }
+
+  /** Sends an event, as JSON. Rejects only when the connection ends before the answer. */
+  publish(id: string, json: string): Promise<Answer> {
+    if (this.failure !== null) return Promise.reject(this.failure);
+    const known = this.published.get(id);
+    if (known !== undefined) return known.result.promise;
+    const result = Promise.withResolvers<Answer>();
+    this.published.set(id, { json, result });
+    this.send(`["EVENT",${json}]`);
+    return result.promise;
+  }
+
+  /** Sends a NEG-OPEN or NEG-MSG; one at a time. */
+  async exchange(...message: readonly unknown[]): Promise<SyncAnswer> {
+    if (this.failure !== null) throw this.failure;
+    if (this.sync !== null) throw new Error("assert: two messages of a sync at once");
+    const sync = Promise.withResolvers<SyncAnswer>();
+    this.sync = sync;
+    const silence = setTimeout(() => sync.resolve({ kind: "silence" }), this.options.timeoutMs);
+    try {
+      this.send(JSON.stringify(message));
+      return await sync.promise;
+    } finally {
+      clearTimeout(silence);
+      this.sync = null;
+    }
+  }
+
+  endSync(subscriptionId: string): void {
+    if (this.failure === null) this.send(JSON.stringify(["NEG-CLOSE", subscriptionId]));
+  }
+
+  /**
+   * Answers the challenge, unless that has been done; false when there is no key, or no challenge
+   * within that time. Throws when the relay doesn't take it.
+   */
+  async signIn(waitMs: number = this.options.timeoutMs): Promise<boolean> {
+    if (this.options.key === null) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => resolve(false), waitMs);
+    const hasChallenge = await Promise.race([promise, this.challenged.promise.then(() => true)]);
+    clearTimeout(timer);
+    if (hasChallenge) await this.signingIn;
+    return hasChallenge;
+  }
+
+  // Messages
+
+  private onData(data: unknown): void {
+    if (this.failure !== null) return;
+    this.heardAt = performance.now();
+    if (typeof data !== "string") {
+      this.fail(new PeerFault("it sent binary data, which is no message of a relay"));
+      return;
+    }
+    const lengthMax = this.options.messageLengthMax;
+    if (data.length > lengthMax) {
+      this.fail(new PeerFault(`it sent a message longer than ${lengthMax} characters`));
+      return;
+    }
+    const message = parseRelayMessage(data);
+    if (message === null) this.fail(new PeerFault(`it sent what is no message: ${shown(data)}`));
+    else this.onMessage(message, data.length);
+  }
+
+  private onMessage(message: RelayMessage, length: number): void {
+    switch (message.type) {
+      case "EVENT": {
+        const { event } = message;
+        this.subscriptionOf(message.subscriptionId)?.deliver({ type: "event", event }, length);
+        break;
+      }
+      case "EOSE": {
+        const { hint } = message;
+        this.subscriptionOf(message.subscriptionId)?.deliver({ type: "stored", hint }, length);
+        break;
+      }
+      case "CLOSED":
+        this.onClosed(message.subscriptionId, message.reason);
+        break;
+      case "OK":
+        this.onOk(message.id, message);
+        break;
+      case "NOTICE":
+        if (this.sync !== null) this.sync.resolve({ kind: "notice", text: message.text });
+        else this.options.onNotice(message.text);
+        break;
+      case "AUTH":
+        this.onChallenge(message.challenge);
+        break;
+      case "NEG-MSG":
+        this.sync?.resolve({ kind: "message", message: message.message });
+        break;
+      case "NEG-ERR":
+        this.sync?.resolve({ kind: "error", reason: message.reason });
+        break;
+      case "other":
+        break;
+    }
+  }
+
+  private subscriptionOf(id: string): Subscription | undefined {
+    return this.asked.get(id)?.subscription;
+  }
+
+  private onClosed(id: string, reason: string): void {
+    const asked = this.asked.get(id);
+    if (asked === undefined) return;
+    if (this.mayRetry(id, reason)) {
+      this.afterSignIn(
+        () => this.asked.has(id) && this.send(asked.frame),
+        (error) => asked.subscription.fail(error),
+      );
+      return;
+    }
+    this.asked.delete(id);
+    asked.subscription.fail(new PeerRefusal("it refused the request", shown(reason)));
+  }
+
+  private onOk(id: string, answer: Answer): void {
+    const published = this.published.get(id);
+    if (published === undefined) return;
+    if (!answer.isAccepted && this.mayRetry(id, answer.reason)) {
+      this.afterSignIn(() => this.send(`["EVENT",${published.json}]`), published.result.reject);
+      return;
+    }
+    this.published.delete(id);
+    this.retried.delete(id);
+    published.result.resolve({ isAccepted: answer.isAccepted, reason: shown(answer.reason) });
+  }
+
+  private mayRetry(id: string, reason: string): boolean {
+    if (this.options.key === null || !NEEDS_SIGN_IN.test(reason) || this.retried.has(id)) {
+      return false;
+    }
+    this.retried.add(id);
+    return true;
+  }
+
+  private afterSignIn(then: () => void, otherwise: (error: Error) => void): void {
+    this.signIn().then(
+      () => this.failure === null && then(),
+      (error: unknown) => otherwise(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  private onChallenge(challenge: string): void {
+    const { key } = this.options;
+    if (key === null) return;
+    const tags = [
+      ["relay", this.url],
+      ["challenge", challenge],
+    ];
+    const created_at = Math.floor(Date.now() / 1000);
+    const event = key.sign({ kind: KIND_AUTH, created_at, tags, content: "" });
+    const result = Promise.withResolvers<Answer>();
+    this.published.set(event.id, { json: JSON.stringify(event), result });
+    this.retried.add(event.id);
+    this.send(JSON.stringify(["AUTH", event]));
+    this.signingIn = result.promise.then(({ isAccepted, reason }) => {
+      if (!isAccepted) throw new PeerRefusal("it refused the sign-in", reason);
+    });
+    this.signingIn.catch(() => {}); // nobody may be waiting for it
+    this.challenged.resolve();
+  }
+
+  // The socket
+
+  private send(frame: string): void {
+    this.askedAt = performance.now();
+    this.socket.send(frame);
+  }
+
+  private unsubscribe(id: string): void {
+    this.retried.delete(id);
+    if (this.asked.delete(id) && this.failure === null) this.send(JSON.stringify(["CLOSE", id]));
+  }
+
+  private onKept(bytes: number): void {
+    this.keptBytes += bytes;
+    if (this.failure !== null) return;
+    if (this.keptBytes > KEPT_BYTES_MAX && !this.socket.isPaused) this.socket.pause();
+    else if (this.keptBytes <= KEPT_BYTES_LOW && this.socket.isPaused) {
+      this.socket.resume();
+      this.heardAt = performance.now();
+    }
+  }
+
+  private get isWaiting(): boolean {
+    if (this.published.size > 0) return true;
+    for (const { subscription } of this.asked.values()) if (subscription.isLoading) return true;
+    return false;
+  }
+
+  private check(): void {
+    const { timeoutMs } = this.options;
+    if (this.socket.readyState !== WebSocket.OPEN || this.socket.isPaused) return;
+    const now = performance.now();
+    const silentMs = now - (this.isWaiting ? Math.max(this.heardAt, this.askedAt) : this.heardAt);
+    if (this.isWaiting && silentMs > timeoutMs) {
+      this.fail(new PeerError(`it didn't answer for ${timeoutMs / 1000} s`));
+    } else if (silentMs > 2 * timeoutMs) {
+      this.fail(new PeerError("the connection is dead: no answer to pings"));
+    } else if (!this.isWaiting && silentMs > timeoutMs / 2) {
+      this.socket.ping();
+    }
+  }
+
+  private fail(error: Error): void {
+    if (this.failure !== null) return;
+    this.failure = error;
+    clearInterval(this.watch);
+    this.challenged.reject(error);
+    this.sync?.reject(error);
+    for (const { result } of this.published.values()) result.reject(error);
+    this.published.clear();
+    for (const { subscription } of this.asked.values()) subscription.fail(error);
+    this.asked.clear();
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.close(CLOSE_NORMAL);
+    else this.socket.terminate();
+  }
+}

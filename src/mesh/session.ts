@@ -1,0 +1,91 @@
+// Something to be done at another relay that may take several connections: each time one breaks,
+// another is made, after a delay, for as long as the policy says. Belongs to one thread.
+
+import { PeerError } from "./peer-error.ts";
+import { type ClientOptions, RelayClient } from "./relay-client.ts";
+import { Retry, type RetryPolicy } from "./retry.ts";
+
+export interface SessionOptions extends ClientOptions {
+  readonly url: string;
+  readonly retry: RetryPolicy;
+  /** A connection has ended, and another one will be made after so long. */
+  readonly onRetry: (error: PeerError, delayMs: number) => void;
+}
+
+export class Session {
+  private readonly options: SessionOptions;
+  private readonly retry: Retry;
+  private client: RelayClient | null = null;
+  private connecting: Promise<RelayClient> | null = null;
+  private readonly stopped = Promise.withResolvers<never>();
+  private isStopped = false;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.retry = new Retry(options.retry);
+    this.stopped.promise.catch(() => {}); // nobody may be waiting
+  }
+
+  /** The first connection: who can't be reached at all needs no second try. */
+  async open(): Promise<void> {
+    await this.connect();
+  }
+
+  /**
+   * Runs `body` with a connection, and again with another one when that broke. Throws what the peer
+   * refuses, what the last failure was, or what `stop` was given. To be said whenever something has
+   * been got done: `progressed`.
+   */
+  async run<T>(body: (client: RelayClient) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        const result = await body(await this.connect());
+        this.retry.succeeded();
+        return result;
+      } catch (error) {
+        if (!(error instanceof PeerError) || this.isStopped) throw error;
+        const delayMs = this.retry.failed();
+        if (delayMs === null) throw error;
+        this.options.onRetry(error, delayMs);
+        await this.sleep(delayMs);
+      }
+    }
+  }
+
+  /** Ends early, by an error, when the session is stopped. */
+  async sleep(ms: number): Promise<void> {
+    let timer: Timer | undefined;
+    const slept = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+    await Promise.race([slept, this.stopped.promise]).finally(() => clearTimeout(timer));
+  }
+
+  progressed(): void {
+    this.retry.succeeded();
+  }
+
+  /** Whoever waits for the peer gets this error, now and later. */
+  stop(error: Error): void {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    this.stopped.reject(error);
+    this.client?.close(error);
+  }
+
+  close(): void {
+    this.client?.close();
+  }
+
+  /** One at a time, for all that go on at the same time. */
+  private async connect(): Promise<RelayClient> {
+    if (this.client?.isOpen) return this.client;
+    this.connecting ??= this.connectAnew().finally(() => (this.connecting = null));
+    return Promise.race([this.connecting, this.stopped.promise]);
+  }
+
+  private async connectAnew(): Promise<RelayClient> {
+    const client = await RelayClient.connect(this.options.url, this.options);
+    if (this.isStopped) client.close();
+    this.client = client;
+    return client;
+  }
+}

@@ -1,0 +1,199 @@
+// A relay with the habits of bad ones, in the test's own process: sends few events at once, drops
+// connections, wants a sign-in, refuses events, or sends what no relay may. Keeps what it is sent.
+
+import { type NostrEvent } from "../../src/protocol/event.ts";
+import { type Filter, matchesFilter, parseFilter } from "../../src/protocol/filter.ts";
+import { newestFirst } from "./topic.ts";
+
+type Socket = Bun.ServerWebSocket<Connection>;
+
+interface Connection {
+  isSignedIn: boolean;
+  /** EVENTs sent to it. */
+  sentCount: number;
+}
+
+export interface Habits {
+  /** At most so many events for each REQ, whatever it asks for. */
+  readonly limit?: number;
+  /** Says so (NIP-67). */
+  readonly hasHints?: boolean;
+  /** Drops each of these connections, the first, second…, after so many events sent to it. */
+  readonly drops?: number[];
+  /** Drops each of these connections after so many events taken, before the OK. */
+  readonly dropsUp?: number[];
+  /** From this REQ on, counted from 1, it sends no EOSE. */
+  readonly waitsBeforeEose?: number;
+  readonly needsSignIn?: boolean;
+  /** Refuses a sign-in for that reason. */
+  readonly signInRefusal?: string;
+  /** Sent in place of an answer to a REQ; then nothing more. */
+  readonly answerToReq?: string | Uint8Array<ArrayBuffer>;
+  /** Sent for the first REQ before the events that match. */
+  readonly extra?: readonly unknown[];
+  /** Sends this event again and again, and never EOSE. */
+  readonly endless?: (count: number) => unknown;
+  /** The answer to a message that isn't NIP-01: null for none. */
+  readonly answerToOther?: ((message: readonly unknown[]) => readonly unknown[] | null) | null;
+  readonly refuses?: (event: NostrEvent) => string | null;
+}
+
+const CHALLENGE = "a challenge";
+const ENDLESS_CHUNK = 500;
+
+export class FakeRelay {
+  /** What it has stored, in the order of arrival. */
+  readonly events: NostrEvent[];
+  /** Every message that it got, but EVENTs. */
+  readonly messages: (readonly unknown[])[] = [];
+  connections = 0;
+  private reqCount = 0;
+  private readonly waiting = Promise.withResolvers<void>();
+  private readonly habits: Habits;
+  private readonly extra: unknown[];
+  private readonly server: Bun.Server<Connection>;
+  private readonly live = new Map<string, { socket: Socket; filters: Filter[] }>();
+
+  constructor(events: readonly NostrEvent[], habits: Habits = {}) {
+    this.events = [...events];
+    this.habits = habits;
+    this.extra = [...(habits.extra ?? [])];
+    this.server = Bun.serve<Connection>({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request, server) => {
+        const data = { isSignedIn: false, sentCount: 0 };
+        return server.upgrade(request, { data }) ? undefined : new Response("no", { status: 404 });
+      },
+      websocket: {
+        open: (socket) => {
+          this.connections += 1;
+          if (habits.needsSignIn) socket.send(JSON.stringify(["AUTH", CHALLENGE]));
+        },
+        message: (socket, text) => this.onMessage(socket, JSON.parse(String(text)) as unknown[]),
+        close: (socket) => {
+          for (const [id, one] of this.live) if (one.socket === socket) this.live.delete(id);
+        },
+      },
+    });
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.server.port}`;
+  }
+
+  /** Resolves when it keeps a client waiting on purpose. */
+  get isWaiting(): Promise<void> {
+    return this.waiting.promise;
+  }
+
+  /** As if a client of its own had published it. */
+  publish(event: NostrEvent): void {
+    this.events.push(event);
+    for (const [id, { socket, filters }] of this.live) {
+      if (filters.some((filter) => matchesFilter(filter, event))) {
+        socket.send(JSON.stringify(["EVENT", id, event]));
+      }
+    }
+  }
+
+  /** Ends every connection, without a close frame. */
+  dropAll(): void {
+    for (const { socket } of [...this.live.values()]) socket.terminate();
+  }
+
+  [Symbol.dispose](): void {
+    void this.server.stop(true);
+  }
+
+  private onMessage(socket: Socket, message: readonly unknown[]): void {
+    const [type, subject] = message;
+    if (type !== "EVENT") this.messages.push(message);
+    switch (type) {
+      case "REQ":
+        this.onReq(socket, subject as string, message.slice(2));
+        break;
+      case "EVENT":
+        this.onEvent(socket, subject as NostrEvent);
+        break;
+      case "CLOSE":
+        this.live.delete(subject as string);
+        break;
+      case "AUTH": {
+        const { id } = subject as NostrEvent;
+        const refusal = this.habits.signInRefusal;
+        socket.data.isSignedIn = refusal === undefined;
+        socket.send(JSON.stringify(["OK", id, refusal === undefined, refusal ?? ""]));
+        break;
+      }
+      default: {
+        const answer = this.habits.answerToOther?.(message) ?? null;
+        if (answer !== null) socket.send(JSON.stringify(answer));
+      }
+    }
+  }
+
+  private onReq(socket: Socket, id: string, asked: readonly unknown[]): void {
+    const { habits } = this;
+    if (habits.needsSignIn && !socket.data.isSignedIn) {
+      socket.send(JSON.stringify(["CLOSED", id, "auth-required: members only"]));
+      return;
+    }
+    if (habits.answerToReq !== undefined) {
+      socket.send(habits.answerToReq);
+      return;
+    }
+    if (habits.endless !== undefined) {
+      this.sendEndlessly(socket, id, 0);
+      return;
+    }
+    const filters = asked.map((one) => parseFilter(one) as Filter);
+    const limit = Math.min(...filters.map((one) => one.limit ?? 1e9), habits.limit ?? 1e9);
+    const all = this.events.filter((event) => filters.some((one) => matchesFilter(one, event)));
+    const sent = newestFirst(all).slice(0, limit);
+    for (const event of this.extra.splice(0)) socket.send(JSON.stringify(["EVENT", id, event]));
+    const dropAt = habits.drops?.[this.connections - 1] ?? Infinity;
+    for (const event of sent) {
+      if (socket.data.sentCount >= dropAt) {
+        socket.terminate();
+        return;
+      }
+      socket.data.sentCount += 1;
+      socket.send(JSON.stringify(["EVENT", id, event]));
+    }
+    this.reqCount += 1;
+    if (this.reqCount >= (habits.waitsBeforeEose ?? Infinity)) {
+      this.waiting.resolve();
+      return;
+    }
+    const hint = sent.length === all.length ? "finish" : "more";
+    socket.send(JSON.stringify(habits.hasHints ? ["EOSE", id, [hint]] : ["EOSE", id]));
+    this.live.set(id, { socket, filters });
+  }
+
+  private sendEndlessly(socket: Socket, id: string, from: number): void {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    for (let i = from; i < from + ENDLESS_CHUNK; i++) {
+      socket.send(JSON.stringify(["EVENT", id, this.habits.endless?.(i)]));
+    }
+    setImmediate(() => this.sendEndlessly(socket, id, from + ENDLESS_CHUNK));
+  }
+
+  private onEvent(socket: Socket, event: NostrEvent): void {
+    const { habits } = this;
+    if (habits.needsSignIn && !socket.data.isSignedIn) {
+      socket.send(JSON.stringify(["OK", event.id, false, "auth-required: members only"]));
+      return;
+    }
+    const refusal = habits.refuses?.(event) ?? null;
+    const isKnown = this.events.some(({ id }) => id === event.id);
+    if (refusal === null && !isKnown) this.events.push(event);
+    socket.data.sentCount += 1;
+    if (socket.data.sentCount > (habits.dropsUp?.[this.connections - 1] ?? Infinity)) {
+      socket.terminate();
+      return;
+    }
+    const reason = refusal ?? (isKnown ? "duplicate: have it" : "");
+    socket.send(JSON.stringify(["OK", event.id, refusal === null, reason]));
+  }
+}
