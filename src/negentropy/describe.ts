@@ -18,43 +18,36 @@ export interface Range {
   readonly upper: WireBound;
 }
 
+/** A range as a message says it. */
+export interface SaidRange extends Range {
+  /** Whether by its ids, else by a fingerprint. */
+  readonly isList: boolean;
+}
+
 export function sumOf(storage: ItemStorage, { lower, upper }: Range): ItemSum {
   return storage.sum(amongOurs(lower), amongOurs(upper));
 }
 
-/** Of a range known to differ: its ids or its parts. Returns the ranges written, 1 KB at most. */
+/** Writes a range's ids or the fingerprints of its parts, 1 KB at most. */
 export function describe(
   storage: ItemStorage,
   writer: RangeWriter,
-  range: Range,
+  { lower, upper }: Range,
   sum: ItemSum,
-): Range[] {
-  const { lower, upper } = range;
+): SaidRange[] {
   const [from, to] = [amongOurs(lower), amongOurs(upper)];
   if (sum.count <= LISTED_IDS_MAX) {
     writer.writeIdList(upper, storage.ids(from, to, LISTED_IDS_MAX).ids);
-    return [range];
+    return [{ lower, upper, isList: true }];
   }
-  const written: Range[] = [];
+  const said: SaidRange[] = [];
   const parts = storage.split(from, to, PARTS);
   for (const [index, part] of parts.entries()) {
     const end = index === parts.length - 1 ? upper : part.upper;
     writer.writeFingerprint(end, part.sum.fingerprint());
-    written.push({ lower: written.at(-1)?.upper ?? lower, upper: end });
+    said.push({ lower: said.at(-1)?.upper ?? lower, upper: end, isList: false });
   }
-  return written;
-}
-
-/** Of a range that may differ or not: its ids or one fingerprint. */
-export function describeBriefly(
-  storage: ItemStorage,
-  writer: RangeWriter,
-  range: Range,
-  sum: ItemSum,
-): Range[] {
-  if (sum.count <= LISTED_IDS_MAX) return describe(storage, writer, range, sum);
-  writer.writeFingerprint(range.upper, sum.fingerprint());
-  return [range];
+  return said;
 }
 
 export function isFingerprint(sum: ItemSum, bytes: Uint8Array): boolean {

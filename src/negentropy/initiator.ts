@@ -16,9 +16,9 @@ import { amongOurs, compareBounds, END, ID_BYTES, START, type WireBound } from "
 import {
   assertFrameBytesMax,
   describe,
-  describeBriefly,
   isFingerprint,
   type Range,
+  type SaidRange,
   sumOf,
 } from "./describe.ts";
 import type { ItemStorage } from "./item-storage.ts";
@@ -47,7 +47,7 @@ export type Outcome =
   | { readonly kind: "flawed"; readonly flaw: Flaw };
 
 interface OpenRange extends Range {
-  /** Whether the server is known to have something else there. */
+  /** Whether to say what is in it; else a fingerprint tells whether that is needed. */
   readonly isDifferent: boolean;
 }
 
@@ -58,7 +58,7 @@ export class Initiator {
   /** In ascending order, none overlaps another. */
   private open: OpenRange[] = [{ lower: START, upper: END, isDifferent: true }];
   /** What the last message asked for, in ascending order; `open` comes after these. */
-  private asked: Range[] = [];
+  private asked: SaidRange[] = [];
 
   /** Messages to the server have at most `frameBytesMax` bytes, 4096 or more. */
   constructor(storage: ItemStorage, frameBytesMax: number, differences: Differences) {
@@ -116,12 +116,12 @@ export class Initiator {
       return;
     }
     for (let index = first; index < this.asked.length; index++) {
-      const { lower, upper } = this.asked[index] as Range;
+      const { lower, upper, isList } = this.asked[index] as SaidRange;
       if (compareBounds(lower, range.upper) >= 0) return;
       left.push({
         lower: compareBounds(lower, range.lower) < 0 ? range.lower : lower,
         upper: compareBounds(upper, range.upper) > 0 ? range.upper : upper,
-        isDifferent: false,
+        isDifferent: isList,
       });
     }
   }
@@ -151,19 +151,24 @@ export class Initiator {
     for (const range of this.open) {
       const mark = writer.mark();
       if (compareBounds(written, range.lower) < 0) writer.writeSkip(range.lower);
-      const sum = sumOf(this.storage, range);
-      const say = range.isDifferent ? describe : describeBriefly;
-      const ranges = say(this.storage, writer, range, sum);
+      const said = this.say(range, writer);
       if (writer.length > this.bytesMax) {
         writer.goBack(mark);
         break;
       }
-      this.asked.push(...ranges);
+      this.asked.push(...said);
       written = range.upper;
       count += 1;
     }
     this.open = this.open.slice(count);
     return writer.message();
+  }
+
+  private say(range: OpenRange, writer: RangeWriter): SaidRange[] {
+    const sum = sumOf(this.storage, range);
+    if (range.isDifferent) return describe(this.storage, writer, range, sum);
+    writer.writeFingerprint(range.upper, sum.fingerprint());
+    return [{ lower: range.lower, upper: range.upper, isList: false }];
   }
 
   private joinLast(): void {

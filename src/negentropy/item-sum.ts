@@ -35,7 +35,7 @@ export class ItemSum {
   /** Ids one after another, at any address. */
   addIds(ids: Uint8Array): void {
     const isAligned = ids.byteOffset % 4 === 0;
-    const bytes = isAligned ? ids : ids.slice();
+    const bytes = isAligned ? ids : new Uint8Array(ids);
     const count = bytes.length / ID_BYTES;
     this.addWords(new Uint32Array(bytes.buffer, bytes.byteOffset, WORDS * count), 0, count);
   }

@@ -80,6 +80,11 @@ export class ItemVector implements ItemStorage {
     }
   }
 
+  /** Of memory. */
+  get bytes(): number {
+    return this.timestamps.byteLength + this.idBytes.byteLength + this.blockSums.byteLength;
+  }
+
   sum(lower: Bound, upper: Bound): ItemSum {
     const from = this.indexOf(lower);
     return this.sumBetween(from, Math.max(from, this.indexOf(upper)));

@@ -8,8 +8,9 @@
 //             length (varint), so many first bytes of an id
 //   payload   nothing | 16 bytes of a fingerprint | count (varint), so many ids
 //
-// What the appendix leaves open: bounds must ascend. A range may be empty, though: other
-// implementations send an empty one after infinity when their message is just full.
+// What the appendix leaves open: bounds must ascend. A range may be empty, though: the reference
+// implementation sends an empty one after infinity when its message is just full. And infinity may
+// have a prefix of zeros: NDK fills up what it sends back.
 
 import { compareBounds, END, ID_BYTES, START, type WireBound } from "./bound.ts";
 import { FINGERPRINT_BYTES } from "./item-sum.ts";
@@ -69,8 +70,8 @@ export class RangeReader {
     if (length > ID_BYTES) return "an id prefix is longer than 32 bytes";
     const id = this.take(Number(length));
     if (id === null) return "an id prefix is cut off";
-    if (timestamp === END.timestamp && id.length > 0) return "an id prefix follows infinity";
     this.upper = { timestamp, id };
+    if (compareBounds(this.upper, END) > 0) return "an id prefix follows infinity";
     if (compareBounds(this.upper, this.lower) < 0) return "a bound is before the one before it";
     const mode = this.readVarint();
     if (typeof mode === "string") return mode;

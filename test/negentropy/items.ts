@@ -32,12 +32,14 @@ export function naiveDifference(items: readonly Item[], others: readonly Item[])
   return idsOf(items).filter((id) => !known.has(id));
 }
 
-/** Ids that differ at one byte at least, and where they do is a matter of luck. */
+/**
+ * Ids that begin with the same bytes and differ in the others. Four bytes at least are random:
+ * serial numbers alone make sets of the same sum, such as 1 and 4, 2 and 3.
+ */
 function makeId(random: Random, sharedBytes: number, serial: number): Uint8Array {
   const id = new Uint8Array(32).fill(random.pick([0, 0, 0x7f, 0xff]));
   for (let at = sharedBytes; at < 32; at++) id[at] = random.next() & 0xff;
-  // A place for the serial number that is not before the shared bytes end: ids are distinct.
-  new DataView(id.buffer).setUint32(Math.min(28, sharedBytes + random.pick([0, 0, 1])), serial);
+  new DataView(id.buffer).setUint32(sharedBytes, serial);
   return id;
 }
 
@@ -49,11 +51,11 @@ function makeTimestamp(random: Random, spread: number): number {
 /** Distinct items in no order, ids distinct too. */
 export function randomItems(random: Random, count: number): Item[] {
   const spread = random.pick([-1, 1, 2, 10, 1000, 1_000_000, 100_000_000]);
-  const shared = random.pick([0, 0, 0, 1, 2, 20, 27, 28]);
+  const shared = random.pick([0, 0, 0, 1, 2, 20, 24]);
   const mixed = random.oneIn(3);
   const made = new Map<string, Item>();
   for (let serial = 0; made.size < count; serial++) {
-    const id = makeId(random, mixed ? random.below(29) : shared, serial);
+    const id = makeId(random, mixed ? random.below(25) : shared, serial);
     made.set(hex(id), { timestamp: makeTimestamp(random, spread), id });
   }
   return [...made.values()];
