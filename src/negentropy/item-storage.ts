@@ -8,7 +8,7 @@
 //
 // The answers to all questions about one message must be about the same set: a database answers
 // them in one read transaction. Between messages the set may change; what came or went in the
-// middle of a session may then be reported or not.
+// middle of a session may then be reported or not. Bounds in answers last, whatever happens to it.
 
 import type { Bound } from "./bound.ts";
 import type { ItemSum } from "./item-sum.ts";

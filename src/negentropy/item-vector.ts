@@ -1,6 +1,6 @@
 // A set of items in memory, filled once and then sealed: for what a filter matches, and for what a
-// client has. 41 bytes an item, as columns; a range's sum takes a microsecond whatever its size.
-// Belongs to the thread that fills it.
+// client has. 41 bytes an item, as columns; a range's sum takes 2 µs whatever its size. Sealing a
+// million takes half a second. Belongs to the thread that fills it.
 
 import { type Bound, boundBetween, compareBounds, ID_BYTES } from "./bound.ts";
 import { orderItems } from "./item-order.ts";

@@ -1,6 +1,6 @@
 // Reads the ranges of a message, one by one (NIP-77, appendix). The bytes come from a stranger:
 // whatever is wrong with them ends the reading with a `flaw`, nothing throws, and nothing is
-// allocated for what they only claim to have: payloads are views.
+// allocated for what they only claim to have: payloads are views of the message.
 //
 //   message   version (1 byte, 0x61), ranges
 //   range     upper bound, mode (varint), payload
@@ -70,7 +70,8 @@ export class RangeReader {
     if (length > ID_BYTES) return "an id prefix is longer than 32 bytes";
     const id = this.take(Number(length));
     if (id === null) return "an id prefix is cut off";
-    this.upper = { timestamp, id };
+    // Copied: bounds outlive the message.
+    this.upper = { timestamp, id: id.length === 0 ? NOTHING : new Uint8Array(id) };
     if (compareBounds(this.upper, END) > 0) return "an id prefix follows infinity";
     if (compareBounds(this.upper, this.lower) < 0) return "a bound is before the one before it";
     const mode = this.readVarint();

@@ -288,9 +288,9 @@ describe("timestamps beyond those of our items", () => {
     });
     client.initiate();
     // The last part, from 31 on, in three pieces.
-    // 31 and what makes 2^53 of it.
-    const list = `8f ff ff ff ff ff ff 62 00 02 02 ${id(31)} ${id(32)} 02 00 01 ${print} 00 00 02 01 ${id(99)}`;
-    const outcome = client.reconcile(bytes(`61 20 00 00 ${list}`));
+    const first = `8f ff ff ff ff ff ff 62 00 02 02 ${id(31)} ${id(32)}`;
+    const others = `02 00 01 ${print} 00 00 02 01 ${id(99)}`;
+    const outcome = client.reconcile(bytes(`61 20 00 00 ${first} ${others}`));
     expect(found).toEqual([`need ${id(99)}`]);
     expect(outcome).toEqual({
       kind: "message",
