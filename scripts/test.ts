@@ -43,10 +43,12 @@ const steps: Step[] = [
   }),
   step("test", "tests, from source", ["test", "--parallel=2"]),
   step("build", "build", ["scripts/build.ts"]),
-  step("e2e", "end-to-end tests, against the executable", ["test", "--parallel=2", "./test/e2e"], {
-    env: { NANDU_EXECUTABLE: executablePath },
-    absent: unlessMissing("test/e2e"),
-  }),
+  step(
+    "e2e",
+    "end-to-end tests, against the executable",
+    ["test", "--parallel=2", "./test/e2e", "./test/clients"],
+    { env: { NANDU_EXECUTABLE: executablePath }, absent: unlessMissing("test/e2e") },
+  ),
 ];
 
 /** Runs a step with its output passed on as it comes, and counts the tests it reports. */

@@ -328,7 +328,7 @@ function readFiles(projectDir: string, folder: string, pattern: RegExp): SourceF
   if (!existsSync(join(projectDir, folder))) return [];
   return readdirSync(join(projectDir, folder), { recursive: true })
     .map((name) => `${folder}/${String(name)}`)
-    .filter((path) => pattern.test(path))
+    .filter((path) => pattern.test(path) && !path.includes("/node_modules/"))
     .sort()
     .map((path) => readFile(projectDir, path));
 }

@@ -3,14 +3,18 @@
 import { didYouMean } from "../config/names.ts";
 import { VERSION } from "../version.ts";
 import { type Command, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { auditCommand } from "./audit.ts";
 import { configCommand } from "./config.ts";
 import { deleteCommand } from "./delete.ts";
 import { explainCommand } from "./explain.ts";
 import { exportCommand } from "./export.ts";
 import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
+import { inviteCommand } from "./invite.ts";
+import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
+import { searchCommand } from "./search.ts";
 import { whyCommand } from "./why.ts";
 
 const helpCommand: Command = {
@@ -42,9 +46,13 @@ const COMMANDS: readonly Command[] = [
   importCommand,
   exportCommand,
   scanCommand,
+  searchCommand,
   explainCommand,
   whyCommand,
   deleteCommand,
+  memberCommand,
+  inviteCommand,
+  auditCommand,
   infoCommand,
   configCommand,
   versionCommand,

@@ -2,11 +2,13 @@
 // into the index, what is read there, what of it is served, and what the live part would cost.
 
 import type { Database } from "bun:sqlite";
-import { setting } from "../config/current.ts";
+import { current, setting } from "../config/current.ts";
 import { visibility } from "../config/read-rules.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { countValues, type Filter, filterCost } from "../protocol/filter.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { parseClientMessage } from "../protocol/message.ts";
+import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { Viewer } from "../protocol/visibility.ts";
 import { type Cost, countFilter, type FilterCost, measureQuery } from "../store/explain.ts";
 import { type Estimate, monitorWay, type Plan, type Way } from "../store/plan.ts";
@@ -62,6 +64,7 @@ function run(args: readonly string[]): number {
   if (filters.length === 0) throw new UsageError("a filter is missing");
   const db = openForReading(storeOptions());
   try {
+    guardGroups(db, null);
     explain(db, filters, viewer, flags.has("--json"));
   } finally {
     db.close();
@@ -132,6 +135,7 @@ function refusalOf(
   const limits = {
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
+    searchKinds: searchKinds(current.settings),
   };
   const message = parseClientMessage(text, limits);
   if (message.type === "refused") return String((JSON.parse(message.frame) as unknown[])[2]);

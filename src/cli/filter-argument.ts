@@ -18,6 +18,9 @@ export function parseFilterArguments(text: string): FilterArgument[] {
     throw new UsageError("the filter is not JSON");
   }
   return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one) => {
+    if (typeof one === "object" && one !== null && "search" in one) {
+      throw new UsageError("a filter with a search is for nandu search");
+    }
     const filter = parseFilter(one);
     if (typeof filter === "string") throw new UsageError(`the filter is ${filter}`);
     return { json: JSON.stringify(one), filter };

@@ -8,7 +8,9 @@ import { setting } from "../config/current.ts";
 import { printable } from "../config/log.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import type { RingConsumer } from "../ring/ring.ts";
+import { Bans } from "../policy/bans.ts";
 import type { Candidate } from "../store/candidate.ts";
+import { KeyFilter } from "../store/key-filter.ts";
 import { payloadText } from "../store/payload.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { EventWriter } from "../store/write.ts";
@@ -30,12 +32,13 @@ import {
 import { EXIT_WORKER_FAILED } from "../workers/pool.ts";
 import { type Command, configure, EXIT_OK, parseFlags } from "./command.ts";
 
-const usage = `Usage: nandu import [--no-verify] [--show-rejected] [FILE…]
+const usage = `Usage: nandu import [--no-verify] [--no-bans] [--show-rejected] [FILE…]
 
 Reads events as JSON, one a line, from the files or from standard input, and stores them. A line
 that is no event is reported with its number and skipped. Safe while the relay runs.
 
   --no-verify      don't check ids and signatures: only for events that were checked before
+  --no-bans        store also what is banned, by key, id or kind (NIP-86)
   --show-rejected  a line for each event that is not stored, duplicates included
 `;
 
@@ -196,7 +199,11 @@ function openInput(path: string): number {
 /** Tests have threads of their own. */
 export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): Promise<number> {
   const { rest, settings } = configure(args);
-  const { flags, positionals } = parseFlags(rest, ["--no-verify", "--show-rejected"], []);
+  const { flags, positionals } = parseFlags(
+    rest,
+    ["--no-verify", "--no-bans", "--show-rejected"],
+    [],
+  );
   const isVerifying = !flags.has("--no-verify");
   const { warning } = openSignatureBackend();
   if (warning !== null && isVerifying) process.stderr.write(`${warning}\n`);
@@ -206,7 +213,9 @@ export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): 
   const names = paths.map((path) => (path === "-" ? "stdin" : path));
   const db = openForWriting(storeOptions());
   try {
-    const writer = new EventWriter(db, { ...storeOptions(), tailEventsMax: TAIL_EVENTS_MAX });
+    const options = { ...storeOptions(), tailEventsMax: TAIL_EVENTS_MAX };
+    const bans = flags.has("--no-bans") ? null : new Bans(db);
+    const writer = new EventWriter(db, options, new KeyFilter(), bans);
     const task = new Import(writer, names, flags.has("--show-rejected"));
     const checkers = checkerCount();
     const pool = new ImportPool({ settings, inputs, isVerifying, checkerCount: checkers, entry });

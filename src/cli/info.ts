@@ -2,11 +2,14 @@
 
 import type { Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
-import { setting } from "../config/current.ts";
+import { current, setting } from "../config/current.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { measureChecksPerSecond } from "../crypto/measure.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { logExtent } from "../store/fate.ts";
 import { databasePath, openForReading, SCHEMA_VERSION, storeOptions } from "../store/schema.ts";
+import { SearchReader } from "../store/search-reader.ts";
+import { searchPath } from "../store/search-schema.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { COMMIT, VERSION } from "../version.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
@@ -47,6 +50,7 @@ function databaseLines(): Row[] {
       ["sqlite", String(sqlite)],
       ["database", `${path}, schema version ${SCHEMA_VERSION}`],
       ["size", `${(sizeOf(path) / 1e6).toFixed(1)} MB`],
+      ...searchLines(db),
       ...contentLines(db),
     ];
   } finally {
@@ -61,6 +65,18 @@ function sizeOf(path: string): number {
     if (existsSync(path + suffix)) bytes += statSync(path + suffix).size;
   }
   return bytes;
+}
+
+function searchLines(db: Database): Row[] {
+  if (searchKinds(current.settings).size === 0) return [["search", "off"]];
+  const dataDir = setting("data_dir");
+  const index = new SearchReader(dataDir);
+  const { seq } = index.head();
+  const count = index.count();
+  index.close();
+  const [head] = db.query("SELECT seq FROM head").values()[0] as [number];
+  const size = `${(sizeOf(searchPath(dataDir)) / 1e6).toFixed(1)} MB`;
+  return [["search", `${count} events indexed, ${head - seq} behind, ${size}`]];
 }
 
 function contentLines(db: Database): Row[] {

@@ -5,8 +5,12 @@
 
 import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { openRelayKey } from "../crypto/relay-key.ts";
+import { encodeKey } from "../protocol/nip19.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import { deleteSearch } from "../store/search-schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";
 import { WebsocketThread } from "../workers/websocket.ts";
@@ -39,7 +43,11 @@ async function run(args: readonly string[]): Promise<number> {
   if (warning === null) log("info", "crypto", `signatures: ${backend.name} (${backend.detail})`);
   else log("warn", "crypto", warning);
   const isShared = isPortShared();
-  closeForWriting(openForWriting(storeOptions())); // if it can't be opened, a line says why
+  // If any of these can't be opened, a line says why.
+  closeForWriting(openForWriting(storeOptions()));
+  log("info", "relay", `the relay's own key: ${encodeKey("npub", openRelayKey().pubkey)}`);
+  // Nobody would take out of it what is deleted from now on.
+  if (searchKinds(config.settings).size === 0) deleteSearch(setting("data_dir"));
   const pool = await startPool(config.settings);
   const websocket = new WebsocketThread(pool);
   if (isShared) log("warn", "relay", `${websocket.url} is in use already: this process shares it`);

@@ -1,6 +1,8 @@
 // `nandu scan`: the stored events that match a filter, in the order a client gets them.
 
+import type { Filter } from "../protocol/filter.ts";
 import type { EventReader } from "../store/read.ts";
+import type { SearchReader } from "../store/search-reader.ts";
 import { Scan } from "../store/scan.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { parseFilterArgument } from "./filter-argument.ts";
@@ -35,13 +37,18 @@ function run(args: readonly string[]): number {
 }
 
 /** Everything that matches, without limits other than the filters' own. */
-export function* openScan(reader: EventReader, filters: ReturnType<typeof parseFilterArgument>) {
-  const scan = new Scan(reader, filters, {
+export function* openScan(
+  reader: EventReader,
+  filters: readonly Filter[],
+  index: SearchReader | null = null,
+) {
+  const options = {
     limitDefault: Number.MAX_SAFE_INTEGER,
     limitMax: Number.MAX_SAFE_INTEGER,
     tiesMax: 0,
     nowSeconds: () => Math.floor(Date.now() / 1000),
-  });
+  };
+  const scan = new Scan(reader, filters, options, null, index);
   for (;;) {
     const found = scan.next();
     if (found === "done") return;

@@ -12,6 +12,9 @@ import { isHex64 } from "../protocol/hex.ts";
 import { classifyKind, KIND_DELETION } from "../protocol/kind.ts";
 import { decodeEventReference } from "../protocol/nip19.ts";
 import { NOBODY } from "../protocol/visibility.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { Gate } from "../policy/gate.ts";
+import { checkByGroups, isOpenToAll } from "../policy/groups/inquiry.ts";
 import { checkPublisher } from "../policy/publisher.ts";
 import { decodeText } from "../store/candidate.ts";
 import { entriesOf, type LogEntry, type LogExtent, logExtent } from "../store/fate.ts";
@@ -71,6 +74,8 @@ interface Answer {
   readonly isExpired: boolean;
   readonly entries: readonly LogEntry[];
   readonly log: LogExtent;
+  /** Whether only members of its group may see it (NIP-29). */
+  readonly isOfGroup: boolean;
   /** Requests to delete that name an event which isn't here. */
   readonly deletions: readonly NostrEvent[];
   readonly outlook: Outlook | null;
@@ -139,7 +144,9 @@ function answerTo({ id, json }: Question, db: Database, reader: EventReader, now
     entries: id === null ? [] : entriesOf(db, id, ENTRIES_SHOWN),
     log: logExtent(db),
     deletions: id === null || stored !== null ? [] : deletionsNaming(reader, id),
-    outlook: json === undefined ? null : outlookOf(db, json, isExpired ? null : stored, now),
+    isOfGroup: stored !== null && !isOpenToAll(db, stored.event),
+    outlook:
+      json === undefined ? null : outlookOf(db, reader, json, isExpired ? null : stored, now),
   };
 }
 
@@ -151,21 +158,35 @@ function deletionsNaming(reader: EventReader, id: string): NostrEvent[] {
 }
 
 /** In the order in which the relay looks; `stored`: the same event, if it is served. */
-function outlookOf(db: Database, json: unknown, stored: StoredEvent | null, now: number): Outlook {
+function outlookOf(
+  db: Database,
+  reader: EventReader,
+  json: unknown,
+  stored: StoredEvent | null,
+  now: number,
+): Outlook {
   const none = { reason: "", condition: null, by: null };
   if (stored !== null) {
     return { ...none, effect: "acknowledged", reason: "duplicate: already have this event" };
   }
+  const gate = new Gate(db, new ControlVersion());
+  const { pubkey } = json as Record<string, unknown>;
+  const refusal = gate.refuseEvent(json, isHex64(pubkey) ? new Set([pubkey]) : NOBODY);
+  if (refusal !== null) return { ...none, effect: "refused", reason: refusal };
   const admission = new Admission(openSignatureBackend().backend);
   const byAuthor = (event: NostrEvent) =>
     checkPublisher(event, new Set([event.pubkey]), publisherRules());
   const admitted = admission.admit(json, admissionRules(), now, byAuthor);
   if (typeof admitted === "string") return { ...none, effect: "refused", reason: admitted };
   const { event } = admitted;
-  const condition = checkPublisher(event, NOBODY, publisherRules());
-  if (classifyKind(event.kind) === "ephemeral") return { ...none, effect: "passed on", condition };
-  const obstacle = findObstacle(db, event, isThisRelay());
+  const condition =
+    gate.refuseEvent(event, NOBODY) ?? checkPublisher(event, NOBODY, publisherRules());
+  const isPassing = classifyKind(event.kind) === "ephemeral";
+  const obstacle = isPassing ? null : findObstacle(db, event, isThisRelay());
   if (obstacle !== null) return { ...none, effect: "refused", ...obstacle };
+  const reason = checkByGroups(db, reader, event, now);
+  if (reason !== null) return { ...none, effect: "refused", reason };
+  if (isPassing) return { ...none, effect: "passed on", condition };
   return { ...none, effect: "stored", condition };
 }
 
@@ -177,7 +198,7 @@ function rowsOf(answer: Answer): Row[] {
     ["event", id ?? "without an id"],
     ["state", stateText(answer)],
   ];
-  if (stored !== null) rows.push(...storedRows(stored));
+  if (stored !== null) rows.push(...storedRows(stored, answer.isOfGroup));
   rows.push(...entries.map((entry, i): Row => [i === 0 ? "log" : "", entryText(entry)]));
   if (id !== null && stored === null && entries.length === 0) rows.push(["log", extentText(log)]);
   for (const { id: request, pubkey, created_at } of deletions) {
@@ -197,7 +218,7 @@ function stateText({ id, stored, isExpired, entries }: Answer): string {
   return id === null || entries.length > 0 ? "not here" : "not here, and nothing is known of it";
 }
 
-function storedRows({ seq, expires, text, event }: StoredEvent): Row[] {
+function storedRows({ seq, expires, text, event }: StoredEvent, isOfGroup: boolean): Row[] {
   return [
     ["seq", String(seq)],
     ["kind", `${event.kind}, ${classifyKind(event.kind)}`],
@@ -205,9 +226,11 @@ function storedRows({ seq, expires, text, event }: StoredEvent): Row[] {
     ["created", isoTime(event.created_at)],
     ["expires", expires === 0 ? "never" : isoTime(expires)],
     ["size", counted(text.length, "byte")],
-    ["served", `to ${audienceText(event.kind)}`],
+    ["served", `to ${isOfGroup ? GROUP_AUDIENCE : audienceText(event.kind)}`],
   ];
 }
+
+const GROUP_AUDIENCE = "members of its group, once signed in";
 
 function audienceText(kind: number): string {
   const { privateKinds, signedInKinds, isAllSignedIn } = visibility().rules;

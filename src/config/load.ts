@@ -4,6 +4,7 @@
 // Whatever is wrong is a ConfigError, and nothing of that configuration is used.
 
 import { resolve } from "node:path";
+import { kindSet } from "../protocol/kind-set.ts";
 import { ConfigError } from "./config-error.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -11,6 +12,7 @@ import { readConfigFile } from "./file.ts";
 import { readFlags } from "./flags.ts";
 import { defaultSettings, OPTION_NAMES, OPTIONS } from "./options.ts";
 import type { OptionName, Settings } from "./options.ts";
+import { SEARCH_KINDS_MAX } from "./search-kinds.ts";
 import type { WrittenValues } from "./written.ts";
 
 export interface ConfigSources {
@@ -116,5 +118,9 @@ function checkTogether({ settings, origins }: Config): void {
       (name) => `${name}: ${settings[name]} (${origins[name]})`,
     );
     throw new ConfigError(`${first} is more than ${second}`);
+  }
+  if (kindSet(settings["search.kinds"]).size > SEARCH_KINDS_MAX) {
+    const place = `search.kinds (${origins["search.kinds"]})`;
+    throw new ConfigError(`${place} has more than ${SEARCH_KINDS_MAX} kinds`);
   }
 }

@@ -41,6 +41,10 @@ export const OPTIONS = {
   "relay.trusted_proxies": list({ default: ["127.0.0.1/8", "::1/128"], form: "network" })`
     The addresses or networks (10.0.0.0/8) of the reverse proxies whose relay.real_ip_header is
     believed.`,
+  "relay.key_file": string({ default: "" })`
+    The file with the relay's own secret key, as hex or nsec, which must not be readable by all;
+    made at the first start. Empty means relay.key in data_dir. Its public key is \`self\` in
+    NIP-11.`,
   "relay.connections_max": integer({ default: 10_000, min: 1, max: 1_000_000 })`
     The most connections open at once; further ones are refused. The process needs as many open
     files.`,
@@ -65,6 +69,9 @@ export const OPTIONS = {
   "relay.limit_ties_max": integer({ default: 500, min: 0, max: 100_000, unit: "events" })`
     How many events beyond the limit may be sent so that all events of the last second reached are
     in one answer, and a client that pages by time misses none.`,
+  "relay.eose_hints": boolean({ default: true })`
+    Whether EOSE says if there are more stored events (NIP-67). Some clients, Nostrify 0.54 among
+    them, do not take an EOSE of three elements for one and wait on.`,
   "relay.count_max": integer({ default: 1_000_000, min: 0, max: 1_000_000_000, unit: "events" })`
     The largest count computed; counting stops there. 0 disables COUNT.`,
   "relay.idle_timeout_s": integer({ default: 120, min: 8, max: 960, unit: "s" })`
@@ -143,6 +150,33 @@ export const OPTIONS = {
   "info.tags": list({ default: [] })`
     What the relay is about, in single words such as sfw-only or bitcoin-only (NIP-11).`,
 
+  "admin.pubkeys": list({ default: [], form: "pubkey" })`
+    The keys that may manage the relay over HTTP (NIP-86), besides info.pubkey. With none of both,
+    and no moderators, there is no management over HTTP.`,
+  "admin.moderators": list({ default: [], form: "pubkey" })`
+    The keys that may ban and allow keys and events over HTTP (NIP-86), and nothing else.`,
+
+  "access.write": choice({ default: "anyone", choices: ["anyone", "members"] })`
+    Who may publish. members: those that are allowed by NIP-86, by \`nandu member\` or an invite
+    (NIP-43), and those that manage the relay. What a member passes on for others counts as well,
+    once the member has signed in (NIP-42).`,
+  "access.read": choice({ default: "anyone", choices: ["anyone", "members"] })`
+    Who may read. members: as for access.write, signed in (NIP-42).`,
+  "access.invites": choice({ default: "members", choices: ["off", "admins", "members"] })`
+    Who gets an invite code for asking, signed in, where access is for members (NIP-43, kind
+    28935).`,
+  "access.invite_uses": integer({ default: 1, min: 1, max: 1_000_000 })`
+    How many may join by one invite code, unless \`nandu invite create\` says otherwise.`,
+  "access.invite_lifetime_s": integer({ default: 7 * DAY_S, min: 60, max: CENTURY_S, unit: "s" })`
+    How long an invite code is good, unless \`nandu invite create\` says otherwise.`,
+  "access.publish_members": boolean({ default: true })`
+    Whether the relay publishes who its members are, who comes and goes, and the roles, signed by
+    its own key (NIP-43, kinds 13534, 8000, 8001, 33534), whenever that changes.`,
+
+  "monitor.publish_interval_s": integer({ default: 0, min: 0, max: 30 * DAY_S, unit: "s" })`
+    How often the relay publishes its own description by its own key, at its start as well (NIP-66,
+    kinds 30166 and 10166). 0 means never.`,
+
   "events.bytes_max": integer({ default: 256 * KIB, min: KIB, max: 16 * MIB, unit: "bytes" })`
     The largest event accepted, as JSON. At most relay.message_bytes_max.`,
   "events.tags_max": integer({ default: 5000, min: 0, max: 1_000_000 })`
@@ -172,6 +206,39 @@ export const OPTIONS = {
   "events.pow_kinds": list({ default: [], form: "kind-number" })`
     The same for single kinds or ranges of kinds, such as 1:20 or 7:0, before events.pow_min.`,
 
+  "search.kinds": list({
+    default: "0 1 11 20-22 42 1063 1111 9802 30023 30402 30818 34550".split(" "),
+    form: "kinds",
+  })`
+    Kinds, and ranges of kinds, whose words can be searched (NIP-50); 256 at most. Others are not
+    found by a search, and private ones never. When the list changes, the index is made anew in the
+    background. Empty means no search.`,
+
+  "groups.enabled": boolean({ default: false })`
+    Whether the relay hosts groups (NIP-29): events with an h tag are then subject to the rules of
+    the group it names, and the relay publishes what its groups are, by its own key.`,
+  "groups.create": choice({ default: "anyone", choices: ["anyone", "members", "admins"] })`
+    Who may create a group: anyone, members of the relay and its admins, or its admins only. The
+    creator becomes the group's admin.`,
+  "groups.foreign": choice({ default: "refuse", choices: ["refuse", "accept"] })`
+    What becomes of an event whose h tag names no group of this relay: refused, or stored as an
+    event of no group. What manages a group is refused in either case.`,
+  "groups.late_publication_s": integer({ default: 600, min: 0, max: CENTURY_S, unit: "s" })`
+    How long ago an event of a group may have been made. 0 means any time, for groups that move
+    here from elsewhere.`,
+  "groups.previous_min": integer({ default: 0, min: 0, max: 50 })`
+    How many timeline references a message to a group must have: NIP-29 recommends 3, but few
+    clients send any. Those to events that are not here are refused in any case.`,
+  "groups.groups_max": integer({ default: 1000, min: 0, max: 100_000 })`
+    The most groups. Each thread keeps all of them in memory, some 150 bytes a member.`,
+  "groups.members_max": integer({ default: 2000, min: 1, max: 10_000 })`
+    The most members of a group. Kind 39002 lists the first 2,000; it is written anew whenever one
+    comes or goes.`,
+  "groups.invites_max": integer({ default: 500, min: 0, max: 10_000 })`
+    The most invite codes of a group. They are good until the event that made them is deleted.`,
+  "groups.pins_max": integer({ default: 50, min: 0, max: 500 })`
+    The most pinned events of a group.`,
+
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a
     crash of the process, but a power failure may lose the last ones; off: a power failure may
@@ -195,7 +262,8 @@ export const OPTIONS = {
     each. 0 means none.`,
   "store.retention_s": integer({ default: 0, min: 0, max: CENTURY_S, unit: "s" })`
     How long events are kept after their created_at. Older ones are refused, and removed within an
-    hour. Deletions and requests to vanish are kept for ever. 0 keeps all.`,
+    hour. Deletions, requests to vanish and what groups are made of are kept for ever. 0 keeps
+    all.`,
   "store.retention_kinds": list({ default: [], form: "kind-number" })`
     The same for single kinds or ranges of kinds, such as 7:2592000 or 0:0, before
     store.retention_s.`,

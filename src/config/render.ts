@@ -16,6 +16,8 @@ const GROUP_TITLES: Readonly<Record<string, string>> = {
   relay: "Connections and requests",
   info: "Relay information",
   events: "Events",
+  search: "Search",
+  groups: "Groups (NIP-29)",
   store: "Database",
   threads: "Threads",
 };

@@ -1,9 +1,9 @@
 // Which address a connection comes from, when it may come through reverse proxies. Pure; belongs to
-// no thread. Addresses leave here in one spelling, so that they can be compared and counted: IPv4
-// as dotted decimals, also where IPv6 carries it (::ffff:1.2.3.4); IPv6 in the form of RFC 5952;
-// no zone. What a header says is believed only as far as trusted proxies vouch for it.
+// no thread. Addresses leave here in one spelling (src/config/address.ts), so that they can be
+// compared and counted. What a header says is believed only as far as trusted proxies vouch for it.
 
-import { BlockList, isIP, isIPv6 } from "node:net";
+import { BlockList, isIPv6 } from "node:net";
+import { canonicalAddress } from "../config/address.ts";
 import { isNetwork } from "../config/value.ts";
 
 export interface Networks {
@@ -13,7 +13,6 @@ export interface Networks {
 
 /** Bits before the IPv4 address that an IPv6 address carries: ::ffff:0:0/96 (RFC 4291, 2.5.5.2). */
 const MAPPED_PREFIX_BITS = 96;
-const MAPPED_ADDRESS = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 /** 192.0.2.1:4711, [2001:db8::1] and [2001:db8::1]:4711, as some proxies write them. */
 const DECORATED_ADDRESS = /^(?:\[([0-9a-f:.]{2,45})\](?::[0-9]{1,5})?|([0-9.]{7,15}):[0-9]{1,5})$/i;
 
@@ -45,28 +44,6 @@ export function compileNetworks(list: readonly string[]): Networks {
       return isIPv6(address) ? ipv6.check(address, "ipv6") : ipv4.check(address, "ipv4");
     },
   };
-}
-
-const DOTTED_END = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/;
-
-/** The one spelling of an address, or null for anything else. */
-export function canonicalAddress(text: string): string | null {
-  const [address = ""] = text.split("%", 1);
-  const family = isIP(address);
-  if (family !== 6) return family === 4 ? address : null;
-  // Some of what ends like an IPv4 address is too much for Bun's URL.
-  const plain = address.replace(DOTTED_END, (_, ...bytes: string[]) => {
-    const [a = 0, b = 0, c = 0, d = 0] = bytes.slice(0, 4).map(Number);
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  });
-  const hostname = URL.parse(`http://[${plain}]/`)?.hostname ?? "";
-  if (hostname === "") return null;
-  const canonical = hostname.slice(1, -1);
-  const mapped = MAPPED_ADDRESS.exec(canonical);
-  if (mapped === null) return canonical;
-  const high = Number.parseInt(mapped[1] ?? "", 16);
-  const low = Number.parseInt(mapped[2] ?? "", 16);
-  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join(".");
 }
 
 /**

@@ -2,7 +2,11 @@
 // and no less than what the relay enforces. Pure; belongs to no thread.
 
 import type { Settings } from "../config/options.ts";
-import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
+import { searchKinds } from "../config/search-kinds.ts";
+import { keptKinds } from "../config/retention.ts";
+import type { PublicControl } from "../policy/control.ts";
+import { hasMembers, isManaged } from "../policy/rights.ts";
+import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { kindSet, parseKindNumber } from "../protocol/kind-set.ts";
 import { SUBSCRIPTION_ID_LENGTH_MAX } from "../protocol/message.ts";
 import { VERSION } from "../version.ts";
@@ -23,13 +27,18 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 11, isOn: () => true },
   { nip: 13, isOn: () => true },
   { nip: 17, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
+  { nip: 29, isOn: (settings) => settings["groups.enabled"] },
   { nip: 40, isOn: () => true },
   { nip: 42, isOn: () => true },
+  { nip: 43, isOn: hasMembers },
   { nip: 45, isOn: (settings) => settings["relay.count_max"] > 0 },
+  { nip: 50, isOn: (settings) => searchKinds(settings).size > 0 },
   { nip: 59, isOn: (settings) => isPrivate(settings, KIND_GIFT_WRAP) },
   { nip: 62, isOn: () => true },
-  { nip: 67, isOn: () => true },
+  { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
+  { nip: 67, isOn: (settings) => settings["relay.eose_hints"] },
   { nip: 70, isOn: () => true },
+  { nip: 86, isOn: isManaged },
 ];
 
 /** Whether events of that kind are for their authors and recipients only. */
@@ -77,13 +86,22 @@ export interface RelayInformation
   extends
     Readonly<Partial<Record<TextField, string>>>,
     Readonly<Partial<Record<ListField, readonly string[]>>> {
+  /** The relay's own public key. */
+  readonly self?: string;
   /** As the operator has written it. */
   readonly fees?: unknown;
+  readonly nip29?: { readonly subgroups: boolean };
   readonly retention?: readonly RetentionRule[];
   readonly supported_nips: readonly number[];
   readonly software: string;
   readonly version: string;
   readonly limitation: Limitation;
+}
+
+/** The settings with what admins have changed of the relay's texts (NIP-86) in their place. */
+export function overlay(settings: Settings, texts: PublicControl["texts"]): Settings {
+  const entries = Object.entries(texts).map(([name, text]) => [`info.${name}`, text] as const);
+  return { ...settings, ...(Object.fromEntries(entries) as Partial<Settings>) };
 }
 
 /** `time` in seconds, null for ever; of a rule without kinds, all others. */
@@ -93,7 +111,7 @@ interface RetentionRule {
 }
 
 /** The document, ready for JSON.stringify. Fields that the operator left empty are absent. */
-export function relayInformation(settings: Settings): RelayInformation {
+export function relayInformation(settings: Settings, self: string | null = null): RelayInformation {
   const texts: Partial<Record<TextField, string>> = {};
   for (const field of TEXT_FIELDS) {
     const text = settings[`info.${field}`];
@@ -107,8 +125,10 @@ export function relayInformation(settings: Settings): RelayInformation {
   const fees = settings["info.fees"];
   return {
     ...texts,
+    ...(self === null ? {} : { self }),
     ...lists,
     ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
+    ...(settings["groups.enabled"] ? { nip29: { subgroups: true } } : {}),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,
@@ -123,14 +143,19 @@ function retentionOf(settings: Settings): { retention?: RetentionRule[] } {
   for (const item of settings["store.retention_kinds"]) {
     const parsed = parseKindNumber(item);
     if (parsed === null) continue;
-    const [first, last] = parsed.range;
-    const kinds = first === last ? [first] : [[first, last] as const];
-    rules.push({ kinds, time: parsed.number || null });
+    rules.push({ kinds: [kindsOfRange(parsed.range)], time: parsed.number || null });
   }
   const seconds = settings["store.retention_s"];
-  if (seconds > 0)
-    rules.push({ kinds: [KIND_DELETION, KIND_VANISH], time: null }, { time: seconds });
+  if (seconds > 0) {
+    const kinds = keptKinds(settings).map(kindsOfRange);
+    rules.push({ kinds, time: null }, { time: seconds });
+  }
   return rules.length === 0 ? {} : { retention: rules };
+}
+
+/** As the field `retention` has them: a number, or a range. */
+function kindsOfRange(range: readonly [number, number]): number | readonly [number, number] {
+  return range[0] === range[1] ? range[0] : range;
 }
 
 function limitationOf(settings: Settings): Limitation {
@@ -159,11 +184,13 @@ function limitationOf(settings: Settings): Limitation {
     // Of kinds that have no difficulty of their own (events.pow_kinds).
     min_pow_difficulty: settings["events.pow_min"],
     // "before a new connection may perform any other action"
-    auth_required: settings["auth.read"] && settings["auth.write"],
+    auth_required:
+      (settings["auth.read"] || settings["access.read"] === "members") && settings["auth.write"],
     payment_required: settings["info.payment_required"],
     // "some kind of condition to be fulfilled to accept events"
     restricted_writes:
       settings["auth.write"] ||
+      settings["access.write"] === "members" ||
       settings["info.payment_required"] ||
       settings["events.pow_min"] > 0 ||
       settings["events.pow_kinds"].length > 0,

@@ -8,29 +8,39 @@ import { LANDING_PAGE_POLICY, landingPage, webSocketUrlOf } from "./landing-page
 import { relayInformation } from "./relay-information.ts";
 
 const METHODS = "GET, HEAD, OPTIONS";
+/** NIP-86 comes by POST; when nobody manages the relay, that is refused. */
+const CORS_METHODS = "GET, HEAD, POST, OPTIONS";
 
-/** NIP-11: "Relays MUST accept CORS requests by sending" these three. */
-const CORS_HEADERS = {
+/**
+ * NIP-11: "Relays MUST accept CORS requests by sending" these three. The wildcard doesn't cover
+ * Authorization (Fetch standard), which NIP-98 needs.
+ */
+export const CORS_HEADERS = {
   "Access-Control-Allow-Origin": "*",
-  "Access-Control-Allow-Headers": "*",
-  "Access-Control-Allow-Methods": METHODS,
+  "Access-Control-Allow-Headers": "*, Authorization",
+  "Access-Control-Allow-Methods": CORS_METHODS,
 };
 
 /** A day, the longest that any browser keeps the answer to a preflight. */
 const PREFLIGHT_AGE_S = 86_400;
 
 /** The type stated is the type meant: nothing of the settings is to be taken for HTML. */
-const NO_SNIFFING = { "X-Content-Type-Options": "nosniff" };
+export const NO_SNIFFING = { "X-Content-Type-Options": "nosniff" };
 
 /**
- * Never throws, whatever the request. The answer to HEAD is that to GET, body included: Bun.serve
- * sends its length and leaves the body out, whereas a response without one would claim length 0.
+ * `self` is the relay's own public key. Never throws, whatever the request. The answer to HEAD is
+ * that to GET, body included: Bun.serve sends its length and leaves the body out, whereas a
+ * response without one would claim length 0.
  */
-export function respond(request: Request, settings: Settings): Response {
+export function respond(
+  request: Request,
+  settings: Settings,
+  self: string | null = null,
+): Response {
   switch (request.method) {
     case "GET":
     case "HEAD":
-      return respondToGet(request, settings);
+      return respondToGet(request, settings, self);
     case "OPTIONS":
       return new Response(null, {
         status: 204,
@@ -50,11 +60,11 @@ export function isRelayPath(url: string): boolean {
   return pathnameOf(url) === "/";
 }
 
-function respondToGet(request: Request, settings: Settings): Response {
+function respondToGet(request: Request, settings: Settings, self: string | null): Response {
   switch (pathnameOf(request.url)) {
     case "/":
       return prefersNostrJson(request.headers.get("accept"))
-        ? respondWithDocument(settings)
+        ? respondWithDocument(settings, self)
         : respondWithPage(request, settings);
     case "/health":
       return plainText(200, "ok\n", { "Cache-Control": "no-store" });
@@ -63,8 +73,8 @@ function respondToGet(request: Request, settings: Settings): Response {
   }
 }
 
-function respondWithDocument(settings: Settings): Response {
-  return new Response(JSON.stringify(relayInformation(settings)), {
+function respondWithDocument(settings: Settings, self: string | null): Response {
+  return new Response(JSON.stringify(relayInformation(settings, self)), {
     headers: {
       "Content-Type": "application/nostr+json",
       Vary: "Accept",

@@ -124,7 +124,7 @@ export function encodeSignedVerbatim(signed: string): string | null {
 }
 
 /** The first value of the first tag of that name, or null. */
-export function firstTagValue(event: NostrEvent, name: string): string | null {
+export function firstTagValue(event: Pick<NostrEvent, "tags">, name: string): string | null {
   for (const tag of event.tags) if (tag[0] === name) return tag[1] ?? null;
   return null;
 }

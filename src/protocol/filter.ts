@@ -6,6 +6,8 @@ import { isIndexedTag, isLetter, isTimestamp, type NostrEvent } from "./event.ts
 import { isHex64 } from "./hex.ts";
 import { isKind } from "./kind.ts";
 import type { Reason } from "./reason.ts";
+import { matchesSearch } from "./search-match.ts";
+import { parseSearch, type SearchQuery } from "./search-query.ts";
 
 export interface TagCondition {
   readonly letter: string;
@@ -23,6 +25,8 @@ export interface Filter {
   readonly until: number;
   /** As asked for, not yet clamped; null when the filter has none. */
   readonly limit: number | null;
+  /** NIP-50; null when there is nothing to look for. */
+  readonly search: SearchQuery | null;
 }
 
 export const UNTIL_MAX = Number.MAX_SAFE_INTEGER;
@@ -35,12 +39,22 @@ export const MATCH_ALL: Filter = {
   since: 0,
   until: UNTIL_MAX,
   limit: null,
+  search: null,
 };
+
+const NO_SEARCH: Reason = "unsupported: this relay has no search (NIP-50)";
+const NO_KINDS: ReadonlySet<number> = new Set();
 
 type Draft = { -readonly [K in keyof Filter]: Filter[K] };
 
-/** A filter, null when it can match nothing, or the reason why it is none. */
-export function parseFilter(value: unknown): Filter | null | Reason {
+/**
+ * A filter, null when it can match nothing, or the reason why it is none. `searchKinds` are those
+ * whose words are searched; none of them: there is no search.
+ */
+export function parseFilter(
+  value: unknown,
+  searchKinds: ReadonlySet<number> = NO_KINDS,
+): Filter | null | Reason {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return "invalid: a filter must be an object";
   }
@@ -50,9 +64,14 @@ export function parseFilter(value: unknown): Filter | null | Reason {
   for (const [key, item] of Object.entries(value as Record<string, unknown>)) {
     const refusal = key.startsWith("#") ? parseTag(key, item, tags) : parseField(key, item, draft);
     if (refusal !== null) return refusal;
+    if (key === "search" && searchKinds.size === 0) return NO_SEARCH;
     if (Array.isArray(item) && item.length === 0) isEmpty = true;
   }
   draft.tags = tags;
+  if (draft.search !== null && draft.search.all.length > 0) {
+    draft.kinds = draft.kinds?.intersection(searchKinds) ?? searchKinds;
+    if (draft.kinds.size === 0) return null; // nothing of these kinds has words to be found by
+  }
   return isEmpty || draft.since > draft.until ? null : draft;
 }
 
@@ -84,8 +103,11 @@ function parseField(key: string, item: unknown, draft: Draft): Reason | null {
       draft.limit = item;
       return null;
     }
-    case "search":
-      return "unsupported: this relay has no search (NIP-50)";
+    case "search": {
+      if (typeof item !== "string") return "invalid: search must be a string";
+      draft.search = parseSearch(item);
+      return null;
+    }
     default:
       return `unsupported: unknown filter key ${quote(key)}`;
   }
@@ -117,6 +139,7 @@ function quote(text: string): string {
 export function countValues(filter: Filter): number {
   let count = (filter.ids?.size ?? 0) + (filter.authors?.size ?? 0) + (filter.kinds?.size ?? 0);
   for (const condition of filter.tags) count += condition.values.size;
+  for (const group of filter.search?.all ?? []) count += group.length;
   return count;
 }
 
@@ -124,9 +147,12 @@ export function countValues(filter: Filter): number {
 const FILTER_COST_MIN = 20;
 /** One that names no ids, authors or tags is looked at for every event of its kinds. */
 const BROAD_FILTER_COST_MIN = 100;
+/** One that searches looks at their words, too. */
+const SEARCH_FILTER_COST_MIN = 200;
 
 /** What a filter costs to keep open, in values. */
 export function filterCost(filter: Filter): number {
+  if (filter.search !== null) return Math.max(countValues(filter), SEARCH_FILTER_COST_MIN);
   const isBroad = filter.ids === null && filter.authors === null && filter.tags.length === 0;
   return Math.max(countValues(filter), isBroad ? BROAD_FILTER_COST_MIN : FILTER_COST_MIN);
 }
@@ -138,7 +164,7 @@ export function matchesFilter(filter: Filter, event: NostrEvent): boolean {
   if (filter.authors !== null && !filter.authors.has(event.pubkey)) return false;
   if (filter.ids !== null && !filter.ids.has(event.id)) return false;
   for (const condition of filter.tags) if (!matchesTag(condition, event)) return false;
-  return true;
+  return filter.search === null || matchesSearch(filter.search, event);
 }
 
 /** NIP-01's `||` of all filters of a REQ. */
@@ -164,6 +190,7 @@ export type FilterRow = readonly [
   since: number,
   until: number,
   limit: number | null,
+  search: string | null,
 ];
 
 export function encodeFilter(filter: Filter): FilterRow {
@@ -175,11 +202,12 @@ export function encodeFilter(filter: Filter): FilterRow {
     filter.since,
     filter.until,
     filter.limit,
+    filter.search && filter.search.text,
   ];
 }
 
 export function decodeFilter(row: FilterRow): Filter {
-  const [ids, authors, kinds, tags, since, until, limit] = row;
+  const [ids, authors, kinds, tags, since, until, limit, search] = row;
   return {
     ids: ids && new Set(ids),
     authors: authors && new Set(authors),
@@ -188,5 +216,6 @@ export function decodeFilter(row: FilterRow): Filter {
     since,
     until,
     limit,
+    search: search === null ? null : parseSearch(search),
   };
 }

@@ -4,7 +4,7 @@
 
 import type { Filter } from "./filter.ts";
 import { countValues, parseFilter } from "./filter.ts";
-import type { Reason } from "./reason.ts";
+import type { Acknowledgement, Reason } from "./reason.ts";
 
 export type ClientMessage =
   | { readonly type: "EVENT"; readonly id: string; readonly event: unknown }
@@ -19,6 +19,8 @@ export interface MessageLimits {
   readonly filtersMax: number;
   /** Values in the lists of all filters of one REQ or COUNT. */
   readonly filterValuesMax: number;
+  /** Kinds whose words are searched (NIP-50). */
+  readonly searchKinds: ReadonlySet<number>;
 }
 
 /** NIP-01: "an arbitrary, non-empty string of max length 64 chars". */
@@ -92,7 +94,7 @@ function parseFilters(message: readonly unknown[], limits: MessageLimits): Filte
   const filters: Filter[] = [];
   let valuesCount = 0;
   for (let i = 2; i < message.length; i++) {
-    const filter = parseFilter(message[i]);
+    const filter = parseFilter(message[i], limits.searchKinds);
     if (typeof filter === "string") return filter;
     if (filter === null) continue;
     valuesCount += countValues(filter);
@@ -140,9 +142,9 @@ function parseUnknown(type: string, message: readonly unknown[]): ClientMessage 
 export type EoseHint = "finish" | "more" | null;
 
 /** A refusal must have a reason; an accepted event may go without. */
-export function encodeOk(id: string, accepted: true, reason: Reason | ""): string;
+export function encodeOk(id: string, accepted: true, reason: Acknowledgement): string;
 export function encodeOk(id: string, accepted: false, reason: Reason): string;
-export function encodeOk(id: string, accepted: boolean, reason: Reason | ""): string {
+export function encodeOk(id: string, accepted: boolean, reason: Acknowledgement): string {
   return JSON.stringify(["OK", id, accepted, reason]);
 }
 
@@ -166,8 +168,17 @@ export function encodeEose(subscriptionId: string, hint: EoseHint): string {
 }
 
 /** NIP-45. `isApproximate`: counting stopped at the limit, so there are at least that many. */
-export function encodeCount(queryId: string, count: number, isApproximate: boolean): string {
-  const result = isApproximate ? { count, approximate: true } : { count };
+export function encodeCount(
+  queryId: string,
+  count: number,
+  isApproximate: boolean,
+  hll: string | null = null,
+): string {
+  const result = {
+    count,
+    ...(isApproximate ? { approximate: true } : null),
+    ...(hll === null ? null : { hll }),
+  };
   return JSON.stringify(["COUNT", queryId, result]);
 }
 

@@ -1,5 +1,5 @@
-// How people pass event ids around: `note1…` and `nevent1…` (NIP-19), bech32 of BIP-173 without its
-// limit of 90 characters. Pure.
+// How people pass event ids and keys around: `note1…`, `nevent1…`, `npub1…` and `nsec1…` (NIP-19),
+// bech32 of BIP-173 without its limit of 90 characters. Pure.
 
 const ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const GENERATORS = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
@@ -7,6 +7,7 @@ const GENERATORS = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 const LENGTH_MAX = 5000;
 const CHECKSUM_LENGTH = 6;
 const ID_BYTES = 32;
+const KEY_BYTES = 32;
 /** In a nevent's list of (type, length, value). */
 const TLV_ID = 0;
 
@@ -17,6 +18,32 @@ export function decodeEventReference(text: string): string | null {
   const { prefix, bytes } = decoded;
   if (prefix === "note") return bytes.length === ID_BYTES ? bytes.toString("hex") : null;
   return prefix === "nevent" ? findId(bytes) : null;
+}
+
+export type KeyPrefix = "npub" | "nsec";
+
+/** The key's 64 hex digits, or null when the text is no such key. */
+export function decodeKey(prefix: KeyPrefix, text: string): string | null {
+  const decoded = decodeBech32(text);
+  if (decoded?.prefix !== prefix || decoded.bytes.length !== KEY_BYTES) return null;
+  return decoded.bytes.toString("hex");
+}
+
+/** Of 64 hex digits. */
+export function encodeKey(prefix: KeyPrefix, hex: string): string {
+  const digits: number[] = [];
+  let bits = 0;
+  let value = 0;
+  for (const byte of Buffer.from(hex, "hex")) {
+    value = ((value << 8) | byte) & 0xfff;
+    bits += 8;
+    for (; bits >= 5; bits -= 5) digits.push((value >> (bits - 5)) & 31);
+  }
+  if (bits > 0) digits.push((value << (5 - bits)) & 31);
+  const sum = checksum(prefix, [...digits, ...Array<number>(CHECKSUM_LENGTH).fill(0)]) ^ 1;
+  for (let i = 1; i <= CHECKSUM_LENGTH; i++)
+    digits.push((sum >>> (5 * (CHECKSUM_LENGTH - i))) & 31);
+  return `${prefix}1${digits.map((digit) => ALPHABET[digit]).join("")}`;
 }
 
 function findId(bytes: Buffer): string | null {

@@ -18,3 +18,6 @@ export type ReasonPrefix = (typeof REASON_PREFIXES)[number];
 
 /** `prefix: human-readable text`. */
 export type Reason = `${ReasonPrefix}: ${string}`;
+
+/** What an OK that accepts may say: nothing, that it was there already, or news (NIP-43). */
+export type Acknowledgement = Reason | `info: ${string}` | "";

@@ -13,6 +13,7 @@ import type { Reason } from "./reason.ts";
 export type Viewer = ReadonlySet<string>;
 
 export const NOBODY: Viewer = new Set();
+const NO_KINDS: ReadonlySet<number> = new Set();
 
 export interface VisibilityRules {
   /** For author and recipients. */
@@ -23,17 +24,48 @@ export interface VisibilityRules {
   readonly isAllSignedIn: boolean;
 }
 
+/** What an event is read by: nothing else of it says who may. */
+export type Readable = Pick<NostrEvent, "kind" | "pubkey" | "tags">;
+
+/** Rules that go by more than an event's kind, and may change at any time. */
+export interface EventGuard {
+  /** Beside events with an `h` tag, these may be hidden. */
+  readonly kinds: ReadonlySet<number>;
+  /** Whether an event of this text, which is JSON, may be one that some can't see. */
+  mayHide(kind: number, text: Buffer): boolean;
+  sees(viewer: Viewer, event: Readable): boolean;
+  /** As of `Visibility`. */
+  checkRead(viewer: Viewer, filters: readonly Filter[]): Reason | null;
+  widen(filter: Filter, before: Viewer, after: Viewer): Filter[];
+}
+
 export class Visibility {
   readonly rules: VisibilityRules;
+  private readonly guard: EventGuard | null;
   /** Kinds that not everybody may see. */
   readonly hiddenKinds: ReadonlySet<number>;
 
-  constructor(rules: VisibilityRules) {
+  constructor(rules: VisibilityRules, guard: EventGuard | null = null) {
     this.rules = rules;
+    this.guard = guard;
     this.hiddenKinds = new Set([...rules.privateKinds, ...rules.signedInKinds]);
   }
 
-  sees(viewer: Viewer, event: Pick<NostrEvent, "kind" | "pubkey" | "tags">): boolean {
+  /** Kinds of which some events are seen by some only, though neither kind nor `h` tag tells. */
+  get guardedKinds(): ReadonlySet<number> {
+    return this.guard?.kinds ?? NO_KINDS;
+  }
+
+  /** Whether an event of this text, which is JSON, may be one that some can't see. */
+  mayHide(kind: number, text: Buffer): boolean {
+    return this.hiddenKinds.has(kind) || (this.guard?.mayHide(kind, text) ?? false);
+  }
+
+  sees(viewer: Viewer, event: Readable): boolean {
+    return this.seesKind(viewer, event) && (this.guard?.sees(viewer, event) ?? true);
+  }
+
+  private seesKind(viewer: Viewer, event: Readable): boolean {
     if (!this.hiddenKinds.has(event.kind)) return true;
     if (viewer.size === 0) return false;
     return !this.rules.privateKinds.has(event.kind) || isInvolved(viewer, event);
@@ -41,6 +73,7 @@ export class Visibility {
 
   /** Whether a filter may match events that some can't see. */
   mayMatchHidden(filter: Filter): boolean {
+    if (this.guard !== null) return true;
     if (filter.kinds === null) return this.hiddenKinds.size > 0;
     for (const kind of filter.kinds) if (this.hiddenKinds.has(kind)) return true;
     return false;
@@ -55,14 +88,15 @@ export class Visibility {
 
   /** Why a REQ or COUNT can't be answered before its client has signed in; null when it can. */
   checkRead(viewer: Viewer, filters: readonly Filter[]): Reason | null {
-    if (viewer.size > 0) return null;
+    const guarded = this.guard?.checkRead(viewer, filters) ?? null;
+    if (viewer.size > 0) return guarded;
     if (this.rules.isAllSignedIn) return "auth-required: sign in to read from this relay";
     const isHidden = (filter: Filter): boolean => {
       if (filter.kinds === null) return false;
       for (const kind of filter.kinds) if (!this.hiddenKinds.has(kind)) return false;
       return true;
     };
-    if (filters.length === 0 || !filters.every(isHidden)) return null;
+    if (filters.length === 0 || !filters.every(isHidden)) return guarded;
     return filters.every((filter) => this.isPrivate(filter))
       ? "auth-required: private events are only for their authors and recipients, sign in first"
       : "auth-required: sign in to read these kinds";
@@ -87,12 +121,12 @@ export class Visibility {
     }
     const ofSignedIn = among(this.rules.signedInKinds.difference(this.rules.privateKinds));
     if (ofSignedIn !== null && before.size === 0 && after.size > 0) found.push(ofSignedIn);
-    return found;
+    return this.guard === null ? found : [...found, ...this.guard.widen(filter, before, after)];
   }
 }
 
 /** NIP-17: "kind 1059 … only to the recipients"; NIP-04: both sides of the conversation. */
-function isInvolved(viewer: Viewer, event: Pick<NostrEvent, "pubkey" | "tags">): boolean {
+function isInvolved(viewer: Viewer, event: Readable): boolean {
   if (viewer.has(event.pubkey)) return true;
   return event.tags.some(([name, value]) => name === "p" && viewer.has(value ?? ""));
 }

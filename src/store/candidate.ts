@@ -61,6 +61,10 @@ export function textPubkey(text: Buffer): string {
   return text.toString("latin1", PUBKEY_AT, PUBKEY_AT + HEX_64_LENGTH);
 }
 
+export function textCreatedAt(text: Buffer): number {
+  return Number(text.toString("latin1", CREATED_AT_AT, text.indexOf(COMMA, CREATED_AT_AT)));
+}
+
 export function textKind(text: Buffer): number {
   let at = text.indexOf(COMMA, CREATED_AT_AT) + KIND_PREFIX_LENGTH;
   let kind = 0;

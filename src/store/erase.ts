@@ -6,14 +6,13 @@ import type { Database, Statement } from "bun:sqlite";
 import type { NostrEvent } from "../protocol/event.ts";
 import { KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import type { Removal } from "./history.ts";
+import { infoKind } from "./info.ts";
 import { EventReader } from "./read.ts";
 import type { StoredEvents } from "./stored.ts";
 import { authorKey, ownersOf, tagKey } from "./term.ts";
 
 /** Index entries looked at in one step: some milliseconds' work, or tens when all are removed. */
 const STEP_ENTRIES = 256;
-/** Kinds share the integer with other things (term.ts, TermRow.info). */
-const KIND_MASK = 0xffff;
 
 interface Job {
   readonly pubkey: string;
@@ -84,7 +83,7 @@ export class Eraser {
     const isWrapsOnly = key !== authorKey(job.pubkey);
     for (const [age, order, seq, info] of entries) {
       job.place = [age, order, seq];
-      if (isWrapsOnly && (info & KIND_MASK) !== KIND_GIFT_WRAP) continue;
+      if (isWrapsOnly && infoKind(info) !== KIND_GIFT_WRAP) continue;
       if (this.isMeant(job, seq)) {
         const event = this.stored.remove(seq, job.what, job.detail);
         if (event !== null) forget(event);

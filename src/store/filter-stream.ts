@@ -4,7 +4,8 @@
 
 import type { Filter } from "../protocol/filter.ts";
 import { KeyCursor, MergedCursor, type Place, SpanCursor } from "./cursor.ts";
-import { type Plan, planFilter } from "./plan.ts";
+import { authorPart, infoAuthor, infoKind, type RowType, speaksForItself } from "./info.ts";
+import { type Plan, planFilter, planOf } from "./plan.ts";
 import type { EventReader, StoredText } from "./read.ts";
 import type { Sight } from "./sight.ts";
 import { authorKey, type TermEntry } from "./term.ts";
@@ -45,6 +46,18 @@ export interface StreamOptions {
   readonly nowSeconds: () => number;
   /** Null when all that the filter matches may be seen. */
   readonly sight: Sight | null;
+  /** Null when each event is wanted, not only how many there are. */
+  readonly unseen: Unseen | null;
+}
+
+/**
+ * For a count: what is done with entries that tell all there is to know of their events, which are
+ * then neither fetched nor found. What the filter asks for, an entry and its key must tell.
+ */
+export interface Unseen {
+  readonly onInfo: (info: number) => void;
+  /** What is read instead of what the planner says: where the other entries are. */
+  readonly otherKeys: readonly number[] | null;
 }
 
 export class FilterStream {
@@ -54,7 +67,7 @@ export class FilterStream {
   private readonly matcher: TextMatcher;
   /** Events of these are not even fetched. */
   private readonly blindKinds: ReadonlySet<number> | null;
-  /** The authors' keys, for entries that tell the author. */
+  /** Of the authors' keys, what entries of a kind tell. */
   private authorKeys: ReadonlySet<number> | null = null;
   /** Chosen by the first step. */
   plan: Plan | null = null;
@@ -173,10 +186,12 @@ export class FilterStream {
   private choose(): Plan {
     const { reader, filter } = this;
     const { since, until } = filter;
+    const otherKeys = this.options.unseen?.otherKeys ?? null;
+    if (otherKeys !== null) return planOf({ name: "special", keys: otherKeys });
     const count = (key: number, max: number) => reader.countEntries(key, since, until, max);
     const plan = planFilter(filter, count, this.options.sight?.audience(filter) ?? null);
     if (plan.isByKind && filter.authors !== null) {
-      this.authorKeys = new Set([...filter.authors].map(authorKey));
+      this.authorKeys = new Set([...filter.authors].map((one) => authorPart(authorKey(one))));
     }
     return plan;
   }
@@ -236,18 +251,29 @@ export class FilterStream {
       }
       if (this.entriesSeen === 0) this.firstAge = entry[0];
       this.entriesSeen += 1;
-      if (this.mayMatch(entry[3])) candidates.push(entry);
+      if (!this.mayMatch(entry[3])) continue;
+      this.entriesKept += 1;
+      if (!this.isUnseen(entry[3])) candidates.push(entry);
     }
-    this.entriesKept += candidates.length;
     if (entry !== null) this.reconsider(entry);
     return candidates.length === 0 ? [] : this.check(candidates);
   }
 
-  /** What an entry says of its event besides its key: see `TermRow.info`. */
   private mayMatch(info: number): boolean {
-    if (this.plan?.isByKind === true) return this.authorKeys?.has(info) ?? true;
-    if (this.blindKinds?.has(info)) return false;
-    return this.filter.kinds?.has(info) ?? true;
+    if (this.plan?.isByKind === true) return this.authorKeys?.has(infoAuthor(info)) ?? true;
+    const kind = infoKind(info);
+    if (this.blindKinds?.has(kind)) return false;
+    return this.filter.kinds?.has(kind) ?? true;
+  }
+
+  /** Whether this entry is enough, its event needn't be found. */
+  private isUnseen(info: number): boolean {
+    const { unseen } = this.options;
+    if (unseen === null) return false;
+    const own: RowType = this.plan?.isByKind === true ? "kind" : "other";
+    if (!speaksForItself(info, this.filter.tags.length > 0 ? "tag" : own)) return false;
+    unseen.onInfo(info);
+    return true;
   }
 
   private affordable(): number {

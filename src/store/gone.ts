@@ -4,7 +4,8 @@
 //   vanishedKey      all events of that author up to then, and gift wraps to them (NIP-62)
 //   addressKey       versions up to this one, which its author has deleted by id: they would not
 //                    have been stored beside it, so they must not be stored without it
-//   deletedIdKey     this event: its author has deleted it, then vanished, the deletion too
+//   deletedIdKey     this event: its author has deleted it, then vanished, the deletion too; or
+//                    others have, who may, and no deletion says so (NIP-29): then created_at is 0
 //
 // So what is stored in the end doesn't depend on the order in which events, deletions and requests
 // to vanish arrive. Owned by the writer; used within its transactions only.

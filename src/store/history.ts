@@ -10,7 +10,7 @@ export type Removal = "replaced" | "deleted" | "vanished" | "expired" | "banned"
 export interface HistoryEntry {
   /** 64 hex digits. */
   readonly id: string;
-  /** Of the event that was removed; 0 of one that was refused. */
+  /** Of the event that was removed; 0 of one that was refused, or went in its own batch. */
   readonly seq: number;
   readonly what: Removal | "refused";
   /** The id of the event that is the cause, or the reason that was given. */

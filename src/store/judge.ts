@@ -9,11 +9,24 @@ import { addressOf, type NostrEvent } from "../protocol/event.ts";
 import { KIND_DELETION, KIND_GIFT_WRAP, KIND_VANISH } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
 import { type Candidate, decodeText, textPubkey } from "./candidate.ts";
+import type { Companion } from "./companion.ts";
 import { type Gone, type GoneRow, isLater } from "./gone.ts";
+import type { Removal } from "./history.ts";
 import { parsed, Pending, type PendingEvent } from "./pending.ts";
 import type { EventHead, Hit, Hits, StoredEvents } from "./stored.ts";
-import { addressKey, deletionTargets, idKey, ownersOf, vanishedKey } from "./term.ts";
-import { DELETED, DUPLICATE, REPLACED, SUPERSEDED, VANISHED, type Verdict } from "./verdict.ts";
+import { addressKey, deletedIdKey, deletionTargets, idKey, ownersOf, vanishedKey } from "./term.ts";
+import {
+  DELETED,
+  DUPLICATE,
+  REMOVED,
+  REPLACED,
+  SUPERSEDED,
+  VANISHED,
+  type Verdict,
+} from "./verdict.ts";
+
+/** In `gone`, the time of a deletion by others than the author: the author's own are later. */
+const BY_OTHERS = 0;
 
 const TAKEN: Verdict = { accepted: true, reason: "", seq: 0 };
 
@@ -25,22 +38,40 @@ export class Judge {
   private readonly gone: Gone;
   private readonly isThisRelay: IsThisRelay;
   private readonly hits: Hits;
+  private readonly companion: Companion | null;
 
-  /** Made for one batch. `gone` has its keys loaded. */
+  /** Made for one batch. `gone` has its keys loaded. `companion` has a say in what is new. */
   constructor(
     stored: StoredEvents,
     gone: Gone,
     isThisRelay: IsThisRelay,
     batch: readonly Candidate[],
+    companion: Companion | null = null,
   ) {
     this.stored = stored;
     this.gone = gone;
     this.isThisRelay = isThisRelay;
+    this.companion = companion;
     this.hits = stored.find(batch.flatMap(storedKeys));
+  }
+
+  /** More events of the batch; the relay's own, of which none is in `gone`. */
+  extend(batch: readonly Candidate[]): void {
+    if (batch.length === 0) return;
+    for (const [key, hits] of this.stored.find(batch.flatMap(storedKeys))) this.hits.set(key, hits);
   }
 
   /** An accepted one has no `seq` yet. */
   admit(candidate: Candidate, index: number): Verdict {
+    return this.take(candidate, index, this.companion);
+  }
+
+  /** The same for what the relay itself publishes. */
+  admitOwn(candidate: Candidate, index: number): Verdict {
+    return this.take(candidate, index, null);
+  }
+
+  private take(candidate: Candidate, index: number, companion: Companion | null): Verdict {
     const { pending } = this;
     const { kind, keys } = candidate;
     if (pending.byId.has(candidate.id) || this.isStored(candidate)) return DUPLICATE;
@@ -54,18 +85,26 @@ export class Judge {
       return VANISHED;
     }
     const address = event === null ? null : addressOf(event);
-    if (isDeletable(kind) && this.isDeleted(candidate)) {
+    if (this.isDeletable(kind) && this.isDeleted(candidate)) {
       if (event !== null && address !== null) this.supersede(event, address);
-      return DELETED;
+      return this.isDeletedByOthers(candidate) ? REMOVED : DELETED;
     }
+    const refusal = companion?.check(candidate) ?? null;
+    if (refusal !== null) return { accepted: false, reason: refusal, seq: 0 };
     if (event !== null && address !== null) {
       if (this.isSuperseded(event, keys.address)) return SUPERSEDED;
       if (!this.replace(event, address)) return REPLACED;
     }
     pending.add({ candidate, index, event, address, isDropped: false });
     if (event?.kind === KIND_DELETION) this.applyDeletion(event);
-    if (event?.kind === KIND_VANISH && this.isMeant(event)) this.applyVanish(event);
+    if (event?.kind === KIND_VANISH && isMeant(event, this.isThisRelay)) this.applyVanish(event);
     return TAKEN;
+  }
+
+  /** Takes an event of this batch back. */
+  private drop(entry: PendingEvent, what: Removal, detail: string): void {
+    this.pending.drop(entry);
+    this.stored.note(entry.candidate.id, what, detail);
   }
 
   private isStored(candidate: Candidate): boolean {
@@ -75,15 +114,36 @@ export class Judge {
     return found.some(({ seq }) => this.stored.hasId(seq, id));
   }
 
-  // NIP-62
+  // By others than their authors
 
-  /** NIP-62: "the tag list MUST include at least one relay value", this relay's or all. */
-  private isMeant(event: NostrEvent): boolean {
-    return event.tags.some(
-      ([name, value = ""]) =>
-        name === "relay" && (value === "ALL_RELAYS" || this.isThisRelay(value)),
-    );
+  /** Deletes an event because of another one, and keeps it away. */
+  deleteFor(cause: Candidate, id: string): void {
+    const { pending, stored, gone } = this;
+    const entry = pending.byId.get(id);
+    let event: NostrEvent | null = null;
+    if (entry !== undefined) {
+      event = parsed(entry);
+      this.drop(entry, "deleted", cause.id);
+    } else {
+      const idBytes = Buffer.from(id, "hex");
+      const hits = stored.find([idKey(id)]).get(idKey(id)) ?? [];
+      const hit = hits.find(({ seq }) => stored.hasId(seq, idBytes));
+      if (hit !== undefined) event = stored.remove(hit.seq, "deleted", cause.id);
+    }
+    if (event === null) return;
+    for (const pubkey of ownersOf(event)) {
+      gone.add(deletedIdKey(id, pubkey), { pubkey, createdAt: BY_OTHERS, id: cause.id });
+    }
   }
+
+  /** Of one that is deleted: not by its author? */
+  private isDeletedByOthers({ text, keys }: Candidate): boolean {
+    const [byAuthor] = keys.deletedIds;
+    const row = byAuthor === undefined ? null : this.gone.find(byAuthor, textPubkey(text));
+    return row?.createdAt === BY_OTHERS;
+  }
+
+  // NIP-62
 
   /** Has its author, or a recipient of a gift wrap, asked to vanish at that time or later? */
   private isVanished(candidate: Candidate, event: NostrEvent | null): boolean {
@@ -93,7 +153,7 @@ export class Judge {
       const row = this.gone.find(key, owners()[i] as string);
       if (row === null || row.createdAt < candidate.created_at) return false;
       // Of two requests of the same second, the one that stays is that of the lower id.
-      const isRequest = event?.kind === KIND_VANISH && this.isMeant(event);
+      const isRequest = event?.kind === KIND_VANISH && isMeant(event, this.isThisRelay);
       return !isRequest || !isLater({ createdAt: event.created_at, id: event.id }, row);
     });
   }
@@ -107,7 +167,7 @@ export class Judge {
       if (entry.isDropped || candidate.id === id || candidate.created_at > created_at) continue;
       if (!ownersOfCandidate(candidate)().includes(pubkey)) continue;
       if (candidate.kind === KIND_DELETION) this.gone.remember(parsed(entry));
-      this.pending.drop(entry);
+      this.drop(entry, "vanished", id);
     }
   }
 
@@ -146,6 +206,12 @@ export class Judge {
     );
   }
 
+  /** NIP-09: "against a deletion request has no effect"; NIP-62: nor against one to vanish. */
+  private isDeletable(kind: number): boolean {
+    if (kind === KIND_DELETION || kind === KIND_VANISH) return false;
+    return this.companion === null || !this.companion.keeps(kind);
+  }
+
   /** For events that came before their deletion. Deletions are never deleted. */
   private applyDeletion(deletion: NostrEvent): void {
     const { ids, addresses } = deletionTargets(deletion);
@@ -170,7 +236,7 @@ export class Judge {
     for (const address of addresses) {
       const entry = this.pending.byAddress.get(address);
       const isOlder = (entry?.candidate.created_at ?? Infinity) <= deletion.created_at;
-      if (entry !== undefined && isOlder) this.pending.drop(entry);
+      if (entry !== undefined && isOlder) this.drop(entry, "deleted", deletion.id);
     }
   }
 
@@ -180,16 +246,20 @@ export class Judge {
   }
 
   private dropDeleted(deletion: NostrEvent, entry: PendingEvent): void {
-    if (!isDeletable(entry.candidate.kind)) return;
+    if (!this.isDeletable(entry.candidate.kind)) return;
     if (!ownersOfCandidate(entry.candidate)().includes(deletion.pubkey)) return;
-    this.pending.drop(entry);
+    this.drop(entry, "deleted", deletion.id);
     if (entry.event !== null) this.noteSuperseding(entry.event);
   }
 
   /** By id, or by an address whose key has led here, up to the request's time. */
   private isTarget(deletion: NostrEvent, seq: number, target: string): boolean {
     const head = this.stored.headOf(seq);
-    if (head === null || !isDeletable(head.kind) || !this.isOwner(deletion.pubkey, head, seq)) {
+    if (
+      head === null ||
+      !this.isDeletable(head.kind) ||
+      !this.isOwner(deletion.pubkey, head, seq)
+    ) {
       return false;
     }
     if (target === head.id) return true;
@@ -211,7 +281,7 @@ export class Judge {
     const rival = this.pending.byAddress.get(address);
     if (rival !== undefined) {
       if (!isNewer(event, parsed(rival))) return false;
-      this.pending.drop(rival);
+      this.drop(rival, "replaced", event.id);
       return true;
     }
     for (const { seq } of this.hits.get(addressKey(address)) ?? []) {
@@ -243,6 +313,13 @@ export class Judge {
   }
 }
 
+/** NIP-62: "the tag list MUST include at least one relay value", this relay's or all. */
+export function isMeant(vanish: NostrEvent, isThisRelay: IsThisRelay): boolean {
+  return vanish.tags.some(
+    ([name, value = ""]) => name === "relay" && (value === "ALL_RELAYS" || isThisRelay(value)),
+  );
+}
+
 /** The keys that are looked up in the index. */
 function storedKeys({ keys }: Candidate): number[] {
   const own = [keys.id, ...keys.deletedIds];
@@ -253,11 +330,6 @@ function storedKeys({ keys }: Candidate): number[] {
 export function goneKeys({ keys }: Candidate): number[] {
   const own = [...keys.vanished, ...keys.deletedIds];
   return keys.address === 0 ? own : [...own, keys.address];
-}
-
-/** NIP-09: "against a deletion request has no effect"; NIP-62: nor against a request to vanish. */
-function isDeletable(kind: number): boolean {
-  return kind !== KIND_DELETION && kind !== KIND_VANISH;
 }
 
 /** In the order of the keys; parsed only for gift wraps, and only once. */

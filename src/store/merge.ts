@@ -10,6 +10,8 @@ import type { Database, Statement } from "bun:sqlite";
 import { RowInserter } from "./rows.ts";
 import type { Run } from "./run.ts";
 import type { Tail } from "./tail.ts";
+import type { Tallies } from "./tallies.ts";
+import { isTakenKey } from "./tally.ts";
 
 export interface MergerOptions {
   readonly synchronous: "off" | "normal" | "full";
@@ -17,6 +19,8 @@ export interface MergerOptions {
   readonly tailEvents: number;
   /** For who writes much: with a large index, a share of what is in it, up to this. */
   readonly tailEventsMax?: number;
+  /** A key with more entries in `term` gets a tally. */
+  readonly tallyEntries?: number;
 }
 
 /** A few milliseconds' work. */
@@ -41,16 +45,18 @@ export class Merger {
   private readonly tail: Tail;
   private readonly options: MergerOptions;
   private readonly terms: RowInserter;
+  private readonly tallies: Tallies;
   private readonly begun: Statement;
   private readonly ended: Statement;
   private readonly deleteParts: Statement;
   private move: Move | null = null;
 
-  constructor(db: Database, tail: Tail, options: MergerOptions) {
+  constructor(db: Database, tail: Tail, tallies: Tallies, options: MergerOptions) {
     this.db = db;
     this.tail = tail;
     this.options = options;
     this.terms = new RowInserter(db, "INSERT OR IGNORE INTO term", COLUMNS);
+    this.tallies = tallies;
     this.begun = db.prepare("UPDATE head SET merging = ?");
     this.ended = db.prepare("UPDATE head SET merged = ?");
     this.deleteParts = db.prepare("DELETE FROM tail WHERE seq <= ?");
@@ -103,12 +109,16 @@ export class Merger {
       this.move = { run: this.tail.runUpTo(upTo), upTo, done: 0 };
     }
     const { move } = this;
-    if (head.merged >= move.upTo) {
+    const { merged } = head;
+    if (merged >= move.upTo) {
       this.move = null; // another process was faster
       return;
     }
     const end = Math.min(move.run.length, move.done + rows);
     this.insert(move.run, move.done, end);
+    const isRemoved = (seq: number): boolean => this.tail.isRemoved(seq);
+    const { run, upTo, done } = move;
+    this.tallies.addMoved({ run, from: done, to: end, merged, upTo, isRemoved });
     move.done = end;
     if (end < move.run.length) return;
     this.ended.run(move.upTo);
@@ -119,9 +129,10 @@ export class Merger {
   private insert(run: Run, from: number, to: number): void {
     const values: number[] = [];
     for (let i = from; i < to; i++) {
+      const key = run.keys[i] as number;
       const seq = run.seqs[i] as number;
-      if (this.tail.isRemoved(seq)) continue;
-      values.push(run.keys[i] as number, run.ages[i] as number, run.orders[i] as number);
+      if (isTakenKey(key) || this.tail.isRemoved(seq)) continue;
+      values.push(key, run.ages[i] as number, run.orders[i] as number);
       values.push(seq, run.infos[i] as number);
     }
     this.terms.insert(values);

@@ -4,9 +4,12 @@
 import type { Database } from "bun:sqlite";
 import { describeError, log } from "../config/log.ts";
 import { decodeText } from "./candidate.ts";
+import { CONTROL_TABLES } from "./control-tables.ts";
+import { GROUP_TABLES } from "./group-tables.ts";
 import { payloadText } from "./payload.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { RowInserter } from "./rows.ts";
+import { TALLIES, TallyBuilder } from "./tallies.ts";
 import { eventKeys, type TermRow, termRows } from "./term.ts";
 
 /** `path` is the database's. Runs within the transaction; what it throws undoes all. */
@@ -111,7 +114,13 @@ const HISTORY = `
   `;
 
 /** The tables that came with the third version, in the order they are made. */
-const THIRD_TABLES: readonly string[] = [THIRD_HEAD, HISTORY];
+const THIRD_TABLES: readonly string[] = [
+  THIRD_HEAD,
+  HISTORY,
+  CONTROL_TABLES,
+  GROUP_TABLES,
+  TALLIES,
+];
 
 /** Index = version it leads from. Never edit one that was released: add one. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -129,10 +138,12 @@ export const MIGRATIONS: readonly Migration[] = [
 /** Events read at once, and, about, rows sorted at once: some ten megabytes. */
 const EVENTS_READ = 64;
 const ROWS_SORTED = 1 << 17;
+/** key, age, ord, seq, info. */
+const COLUMNS = 5;
 
 /**
- * Fills the empty table `term` with the rows of all stored events. Sorted as a whole they are
- * appended to it; sorted by pieces, each piece would fall on every page.
+ * Fills the empty table `term` with the rows of all stored events, and tallies those that are many.
+ * Sorted as a whole they are appended to it; sorted by pieces, each piece would fall on every page.
  */
 function buildIndex(db: Database, path: string): void {
   const [count] = db.query("SELECT seq FROM head").values()[0] as [number];
@@ -148,8 +159,15 @@ function buildIndex(db: Database, path: string): void {
     rows = [];
   }
   sorter.add(rows);
-  const terms = new RowInserter(db, "INSERT INTO term", 5);
-  sorter.each((values) => terms.insert(values));
+  const terms = new RowInserter(db, "INSERT INTO term", COLUMNS);
+  const tallies = new TallyBuilder(db, count);
+  sorter.each((values) => {
+    terms.insert(values);
+    for (let i = 0; i < values.length; i += COLUMNS) {
+      tallies.add(values[i] as number, values[i + COLUMNS - 1] as number);
+    }
+  });
+  tallies.end();
 }
 
 type EventRow = [seq: number, expires: number, payload: Uint8Array];

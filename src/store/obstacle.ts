@@ -15,8 +15,17 @@ import { KnownKeys } from "./known-keys.ts";
 import type { EventReader, StoredText } from "./read.ts";
 import { type EventHead, StoredEvents } from "./stored.ts";
 import { Tail } from "./tail.ts";
+import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { eventKeys, idKey, ownersOf } from "./term.ts";
-import { DELETED, DUPLICATE, REPLACED, SUPERSEDED, VANISHED, type Verdict } from "./verdict.ts";
+import {
+  DELETED,
+  DUPLICATE,
+  REMOVED,
+  REPLACED,
+  SUPERSEDED,
+  VANISHED,
+  type Verdict,
+} from "./verdict.ts";
 
 export interface Obstacle {
   readonly reason: Verdict["reason"];
@@ -50,8 +59,9 @@ export function findObstacle(
   const candidate = candidateOf(event);
   const known = new KnownKeys(db, new KeyFilter());
   const tail = new Tail(db, known);
-  const stored = new UntouchedEvents(db, tail, known, new History(db, 0, () => 0));
-  stored.begin(tail.refresh());
+  const tallies = new Tallies(db, TALLY_ENTRIES);
+  const stored = new UntouchedEvents(db, tail, tallies, known, new History(db, 0, () => 0));
+  stored.begin(tail.refresh(), true);
   const gone = new Gone(db, known);
   gone.load(goneKeys(candidate));
   const judge = new Judge(stored, gone, isThisRelay, [candidate]);
@@ -90,6 +100,8 @@ function causeOf(
         deletionOf(stored, gone, keys.deletedAddress, pubkey)
       );
     }
+    case REMOVED:
+      return gone.find(keys.deletedIds[0] as number, pubkey)?.id ?? null;
     case SUPERSEDED:
       return gone.find(keys.address, pubkey)?.id ?? null;
     case REPLACED:

@@ -81,7 +81,8 @@ export function planFilter(
 
 const ALL: Way = { name: "all", keys: [ALL_KEY] };
 
-function planOf({ name, keys }: Way): Plan {
+/** Entries under these keys, all of them. */
+export function planOf({ name, keys }: Way): Plan {
   const entriesMax = Number.POSITIVE_INFINITY;
   return { name, keys, compared: [], isByKind: false, isSparse: false, next: null, entriesMax };
 }

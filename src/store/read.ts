@@ -7,6 +7,7 @@ import type { Database, Statement } from "bun:sqlite";
 import { TEXT_SQL, textOf } from "./payload.ts";
 import { EntryRange, RowLookup } from "./rows.ts";
 import { mergeEntries, Tail } from "./tail.ts";
+import { isTallied, takenKey, Tally } from "./tally.ts";
 import type { TermEntry } from "./term.ts";
 
 export type { TermEntry } from "./term.ts";
@@ -28,6 +29,7 @@ export class EventReader {
   private readonly selectTerms: Statement;
   private readonly selectTermsBefore: Statement;
   private readonly countTerms: Statement;
+  private readonly selectTally: Statement;
   private readonly selectAfter: Statement;
   private readonly bySeq: RowLookup;
   private readonly range: EntryRange;
@@ -49,6 +51,7 @@ export class EventReader {
       `SELECT count(*) FROM
        (SELECT 1 FROM term WHERE key = ?1 AND age BETWEEN ?2 AND ?3 LIMIT ?4)`,
     );
+    this.selectTally = db.prepare("SELECT upto, sums FROM tally WHERE key = ?");
     this.selectAfter = db.prepare(
       `SELECT seq, expires, ${TEXT_SQL} FROM event
        WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3`,
@@ -121,6 +124,26 @@ export class EventReader {
     if (!this.hasTail) this.head();
     const [count] = this.countTerms.values(key, -until, -since, limit)[0] as [number];
     return Math.min(limit, count + this.tail.count(key, -until, -since));
+  }
+
+  /**
+   * How many entries `key` has that say what, of those that are tallied, if it has so many that
+   * this is kept. In one snapshot with `head`.
+   */
+  tally(key: number): Tally | null {
+    const row = this.selectTally.values(key)[0] as [number, Uint8Array] | undefined;
+    if (row === undefined) return null;
+    const [upTo, sums] = row;
+    const added = this.talliedInTail(key, upTo);
+    const taken = this.talliedInTail(takenKey(key), upTo);
+    return Tally.decode(upTo, sums).with(upTo, added).without(taken);
+  }
+
+  private talliedInTail(key: number, after: number): number[] {
+    const found: TermEntry[] = [];
+    this.tail.collect([key], -Infinity, Infinity, Infinity, found);
+    const later = found.filter(([, , seq, info]) => seq > after && isTallied(info));
+    return later.map(([, , , info]) => info);
   }
 
   /** The events that are still there, in no order. */

@@ -7,6 +7,7 @@
 //   tail   what is not in `term` yet of the index, a blob for each commit (tail.ts)
 //   history, gone, erase   what became of events, and what must not come back (history.ts, gone.ts)
 //   head   one row: the last `seq` given out, and how far the tail has been moved
+//   tally  how many entries of `term` say what, for keys that have many (tallies.ts)
 
 import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";

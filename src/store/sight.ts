@@ -5,6 +5,8 @@ import type { Filter } from "../protocol/filter.ts";
 import { NOBODY, type Viewer, type Visibility } from "../protocol/visibility.ts";
 import { decodeText, textKind } from "./candidate.ts";
 
+const NO_KINDS: ReadonlySet<number> = new Set();
+
 export class Sight {
   readonly viewer: Viewer;
   private readonly visibility: Visibility;
@@ -41,11 +43,18 @@ export class Sight {
     return this.viewer.size === 0 ? this.visibility.hiddenKinds : null;
   }
 
+  /** Kinds of which some can be seen and some can't. */
+  get mixedKinds(): ReadonlySet<number> {
+    const { guardedKinds, rules } = this.visibility;
+    const byKind = this.viewer.size === 0 ? NO_KINDS : rules.privateKinds;
+    return guardedKinds.size === 0 ? byKind : byKind.union(guardedKinds);
+  }
+
   sees(text: Buffer): boolean {
     const { visibility, viewer, before } = this;
     const kind = textKind(text);
-    if (!visibility.hiddenKinds.has(kind)) return before === null;
-    if (viewer.size === 0) return false;
+    if (!visibility.mayHide(kind, text)) return before === null;
+    if (viewer.size === 0 && visibility.hiddenKinds.has(kind)) return false;
     const event = decodeText(text);
     if (!visibility.sees(viewer, event)) return false;
     return before === null || !visibility.sees(before, event);

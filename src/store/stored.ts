@@ -9,7 +9,9 @@ import type { KnownKeys } from "./known-keys.ts";
 import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
 import { FirstEntries } from "./rows.ts";
 import type { Head, Tail } from "./tail.ts";
-import { eventKeys, termRows } from "./term.ts";
+import type { Tallies } from "./tallies.ts";
+import { takenKey } from "./tally.ts";
+import { eventKeys, type TermRow, termRows } from "./term.ts";
 
 /**
  * Under a strong key all rows mean the same thing, but for collisions by chance; of deletions the
@@ -36,6 +38,7 @@ interface Stored {
 export class StoredEvents {
   private readonly lookup: FirstEntries;
   private readonly tail: Tail;
+  private readonly tallies: Tallies;
   private readonly known: KnownKeys;
   private readonly history: History;
   private readonly selectEvent: Statement;
@@ -48,9 +51,12 @@ export class StoredEvents {
   removedIds: string[] = [];
   /** Of these, the seqs of events whose rows are still in the tail. */
   removedFromTail: number[] = [];
+  /** Rows of those that tallies count; null when they are taken away at once. */
+  takenRows: TermRow[] | null = null;
 
-  constructor(db: Database, tail: Tail, known: KnownKeys, history: History) {
+  constructor(db: Database, tail: Tail, tallies: Tallies, known: KnownKeys, history: History) {
     this.tail = tail;
+    this.tallies = tallies;
     this.known = known;
     this.history = history;
     this.lookup = new FirstEntries(db, HITS_MAX, 0);
@@ -66,9 +72,10 @@ export class StoredEvents {
     );
   }
 
-  /** At the start of a transaction, whose head this is. */
-  begin(head: Head): void {
+  /** At the start of a transaction, whose head this is. `isHasty`: others wait for its commit. */
+  begin(head: Head, isHasty: boolean): void {
     this.head = head;
+    this.takenRows = isHasty ? [] : null;
     this.removedIds = [];
     this.removedFromTail = [];
   }
@@ -120,15 +127,25 @@ export class StoredEvents {
     const { event, expires } = stored;
     if (seq <= this.head.merging) {
       const fields = { id: event.id, created_at: event.created_at, kind: event.kind, expires };
-      for (const row of termRows(fields, eventKeys(event), seq)) {
-        this.deleteTerm.run(row.key, row.age, row.order, row.seq);
-      }
+      const rows = termRows(fields, eventKeys(event), seq);
+      for (const row of rows) this.deleteTerm.run(row.key, row.age, row.order, row.seq);
+      this.takeFromTallies(this.tallies.counted(rows, seq));
     }
     if (seq > this.head.merged) this.removedFromTail.push(seq);
     this.deleteEvent.run(seq);
     this.removedIds.push(event.id);
     this.history.add({ id: event.id, seq, what, detail });
     return event;
+  }
+
+  private takeFromTallies(rows: readonly TermRow[]): void {
+    if (this.takenRows === null) this.tallies.remove(rows);
+    else for (const row of rows) this.takenRows.push({ ...row, key: takenKey(row.key) });
+  }
+
+  /** Of an event that is not stored in the end, though it was accepted. */
+  note(id: string, what: Removal, detail: string): void {
+    this.history.add({ id, seq: 0, what, detail });
   }
 
   private loadStored(seq: number): Stored | null {

@@ -9,6 +9,9 @@
 //   head   seq: the last given out; part: the number of the last row of `tail`; merged: all rows of
 //          events up to this seq are in `term`; merging: some rows of events up to this one are
 //
+// A run may also have rows that say what a tally is to lose (tallies.ts): their keys are no
+// entry's, and they leave the tail for the tally.
+//
 // An entry may be found in both places while it is moved, never in none: whoever reads refreshes
 // the tail first, then reads `term`.
 

@@ -13,6 +13,8 @@ import { sha256 } from "../crypto/sha256.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
 import { KIND_DELETION, KIND_GIFT_WRAP } from "../protocol/kind.ts";
+import { AuthorMarks } from "./hyperloglog.ts";
+import { authorInfo, eventInfo } from "./info.ts";
 
 /** What a term says of an event. Tags are told apart by their letter. */
 const WHAT = {
@@ -30,6 +32,8 @@ const WHAT = {
   expiring: 9,
   /** An author who has asked to vanish (gone.ts). */
   vanished: 10,
+  /** A tag of a special event. */
+  special: 11,
 } as const;
 
 /** Beyond an author's kinds. */
@@ -110,6 +114,14 @@ export function tagKey(letter: string, value: string): number {
   return quickKey(0x100 + code, value);
 }
 
+/**
+ * Where the special events among those under a tag's key are found by themselves. Quick as well:
+ * whatever is under it is looked at.
+ */
+export function specialKey(tagKey: number): number {
+  return quickKey(WHAT.special, String(tagKey));
+}
+
 export function addressKey(address: string): number {
   return strongKey(WHAT.address, address);
 }
@@ -158,17 +170,28 @@ export interface EventKeys {
   readonly deletedAddress: number;
   /** The rest of what is stored: author, kind, tags…, each key once. */
   readonly terms: readonly number[];
+  /** For each of the terms, the author's mark (hyperloglog.ts) if it is a tag's, else 0. */
+  readonly marks: readonly number[];
+  /** Whether it has to be looked at before it is counted. */
+  readonly isSpecial: boolean;
 }
 
 export function eventKeys(event: NostrEvent): EventKeys {
   const { id, pubkey, kind } = event;
   const author = authorKey(pubkey);
-  const terms = [author, kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY];
+  const isSpecial = isSpecialEvent(event);
+  const terms = new Terms();
+  for (const key of [author, kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY])
+    terms.add(key, 0);
+  const marks = new AuthorMarks(pubkey);
   for (const [name, value] of event.tags) {
     if (!isIndexedTag(name, value)) continue;
-    terms.push(tagKey(name as string, value as string));
+    const key = tagKey(name as string, value as string);
+    const isHex = name === "e" || name === "p";
+    terms.add(key, isHex ? marks.ofHex(value as string) : marks.of(value as string));
+    if (isSpecial) terms.add(specialKey(key), 0);
   }
-  if (kind === KIND_DELETION) pushDeletions(event, terms);
+  if (kind === KIND_DELETION) addDeletions(event, terms);
   const address = addressOf(event);
   const owners = ownersOf(event);
   return {
@@ -178,8 +201,33 @@ export function eventKeys(event: NostrEvent): EventKeys {
     deletedIds: owners.map((owner) => deletedIdKey(id, owner)),
     vanished: owners.map(vanishedKey),
     deletedAddress: address === null ? 0 : deletedAddressKey(address),
-    terms: [...new Set(terms)], // a tag can be crafted to share a quick key of its own event
+    terms: terms.keys,
+    marks: terms.marks,
+    isSpecial,
   };
+}
+
+/** Each key once: a tag can be crafted to share a quick key of its own event. */
+class Terms {
+  readonly keys: number[] = [];
+  readonly marks: number[] = [];
+  private readonly known = new Set<number>();
+
+  add(key: number, mark: number): void {
+    this.known.add(key);
+    if (this.known.size === this.keys.length) return;
+    this.keys.push(key);
+    this.marks.push(mark);
+  }
+}
+
+/**
+ * Its tags tell that it may be there and yet not be visible: it expires (NIP-40), or belongs to a
+ * group, which may show it to its members only (NIP-29).
+ */
+function isSpecialEvent({ tags }: NostrEvent): boolean {
+  for (const [name] of tags) if (name === "expiration" || name === "h") return true;
+  return false;
 }
 
 /**
@@ -195,10 +243,10 @@ export function ownersOf({ kind, pubkey, tags }: NostrEvent): readonly string[] 
 }
 
 /** NIP-09: only the author's own events can be meant, so the author is part of the key. */
-function pushDeletions(event: NostrEvent, terms: number[]): void {
+function addDeletions(event: NostrEvent, terms: Terms): void {
   const { ids, addresses } = deletionTargets(event);
-  for (const id of ids) terms.push(deletedIdKey(id, event.pubkey));
-  for (const address of addresses) terms.push(deletedAddressKey(address));
+  for (const id of ids) terms.add(deletedIdKey(id, event.pubkey), 0);
+  for (const address of addresses) terms.add(deletedAddressKey(address), 0);
 }
 
 /** What a kind 5 asks to delete: its author's own ids (unchecked) and addresses (checked). */
@@ -226,7 +274,7 @@ export interface TermRow {
   readonly age: number;
   readonly order: number;
   readonly seq: number;
-  /** Of a kind's rows, the author's key; of all others, the kind: what a filter may ask besides. */
+  /** What a filter may ask besides: see info.ts. */
   readonly info: number;
 }
 
@@ -246,8 +294,14 @@ export function termRows(fields: RowFields, keys: EventKeys, seq: number): TermR
   const order = idOrder(fields.id);
   const rows: TermRow[] = [{ key: keys.id, age, order, seq, info: kind }];
   const ofKind = kindKey(kind);
-  for (const key of keys.terms) {
-    rows.push({ key, age, order, seq, info: key === ofKind ? keys.author : kind });
+  const { terms, marks, isSpecial } = keys;
+  for (let i = 0; i < terms.length; i++) {
+    const key = terms[i] as number;
+    const info =
+      key === ofKind
+        ? authorInfo(keys.author, isSpecial)
+        : eventInfo(kind, marks[i] as number, isSpecial);
+    rows.push({ key, age, order, seq, info });
   }
   if (keys.address !== 0 && keys.address !== keys.id) {
     rows.push({ key: keys.address, age, order, seq, info: kind });

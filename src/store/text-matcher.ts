@@ -11,7 +11,8 @@ export class TextMatcher {
   private readonly filter: Filter;
   /**
    * For each tag condition, how a tag of each of its values begins: `["t","nostr"`. Nothing else in
-   * an event can contain that: in a string, the quotes would be escaped. Null when there are many.
+   * an event can contain that: in a string, the quotes would be escaped. Null when there are many,
+   * and when words are asked for.
    */
   private readonly needles: readonly (readonly Buffer[])[] | null;
 
@@ -19,7 +20,7 @@ export class TextMatcher {
     this.filter = filter;
     const count = filter.tags.reduce((sum, { values }) => sum + values.size, 0);
     this.needles =
-      count > NEEDLES_MAX
+      count > NEEDLES_MAX || filter.search !== null
         ? null
         : filter.tags.map(({ letter, values }) => [...values].map((v) => needleOf(letter, v)));
   }

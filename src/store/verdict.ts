@@ -1,10 +1,10 @@
 // What a batch comes to: a verdict for each of its events.
 
-import type { Reason } from "../protocol/reason.ts";
+import type { Acknowledgement, Reason } from "../protocol/reason.ts";
 
 /** `seq` is 0 for an event that is not stored by this batch. */
 export type Verdict =
-  | { readonly accepted: true; readonly reason: Reason | ""; readonly seq: number }
+  | { readonly accepted: true; readonly reason: Acknowledgement; readonly seq: number }
   | { readonly accepted: false; readonly reason: Reason; readonly seq: 0 };
 
 export interface WriteResult {
@@ -25,6 +25,11 @@ export const DUPLICATE: Verdict = {
 export const DELETED: Verdict = {
   accepted: false,
   reason: "blocked: this event was deleted by its author",
+  seq: 0,
+};
+export const REMOVED: Verdict = {
+  accepted: false,
+  reason: "blocked: this event was deleted by a moderator",
   seq: 0,
 };
 export const VANISHED: Verdict = {

@@ -9,6 +9,7 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
 import type { Candidate } from "./candidate.ts";
+import type { Companion } from "./companion.ts";
 import { Eraser } from "./erase.ts";
 import { Gone } from "./gone.ts";
 import { History, type HistoryEntry, type Removal } from "./history.ts";
@@ -21,8 +22,9 @@ import { RowInserter } from "./rows.ts";
 import { Run } from "./run.ts";
 import { StoredEvents } from "./stored.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
+import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { EXPIRING_KEY, type TermRow, termRows } from "./term.ts";
-import type { Verdict, WriteResult } from "./verdict.ts";
+import { DUPLICATE, type Verdict, type WriteResult } from "./verdict.ts";
 
 export type { Verdict, WriteResult };
 
@@ -33,12 +35,20 @@ export interface WriterOptions extends MergerOptions {
   readonly isThisRelay: IsThisRelay;
 }
 
+interface Part {
+  /** It leaves the tail when all events up to this one have. */
+  readonly seq: number;
+  readonly run: Run;
+  readonly removed: readonly number[];
+}
+
 /** Some thousands of index entries. */
 const ERASE_STEPS_AT_ONCE = 8;
 
 export class EventWriter {
   private readonly db: Database;
   private readonly options: WriterOptions;
+  private readonly companion: Companion | null;
   private readonly events: RowInserter;
   private readonly tail: Tail;
   private readonly known: KnownKeys;
@@ -61,15 +71,22 @@ export class EventWriter {
   private turn = -1;
 
   /** `filter`: shared with who wants to know what is stored. */
-  constructor(db: Database, options: WriterOptions, filter = new KeyFilter()) {
+  constructor(
+    db: Database,
+    options: WriterOptions,
+    filter = new KeyFilter(),
+    companion: Companion | null = null,
+  ) {
     this.db = db;
     this.options = options;
+    this.companion = companion;
     this.events = new RowInserter(db, "INSERT INTO event", 6);
     this.known = new KnownKeys(db, filter);
     this.tail = new Tail(db, this.known);
-    this.merger = new Merger(db, this.tail, options);
+    const tallies = new Tallies(db, options.tallyEntries ?? TALLY_ENTRIES);
+    this.merger = new Merger(db, this.tail, tallies, options);
     this.history = new History(db, options.historyEntriesMax, nowSeconds);
-    this.stored = new StoredEvents(db, this.tail, this.known, this.history);
+    this.stored = new StoredEvents(db, this.tail, tallies, this.known, this.history);
     this.gone = new Gone(db, this.known);
     this.eraser = new Eraser(db, this.stored);
     this.selectHead = db.prepare("SELECT seq FROM head");
@@ -115,20 +132,54 @@ export class EventWriter {
     let hasVanished = false;
     const result = this.inTransaction<WriteResult>(() => {
       const headBefore = this.head.seq;
+      this.companion?.begin();
       this.gone.load(batch.flatMap(goneKeys));
-      const judge = new Judge(this.stored, this.gone, this.options.isThisRelay, batch);
-      const verdicts = batch.map((candidate, i) => judge.admit(candidate, i));
+      const { stored, gone, companion } = this;
+      const judge = new Judge(stored, gone, this.options.isThisRelay, batch, companion);
+      const verdicts = this.admitAll(batch, judge);
       hasVanished = judge.vanishes.length > 0;
       for (const { pubkey, created_at, id } of judge.vanishes) {
         this.eraser.add(pubkey, "vanished", created_at, id);
       }
       const rows = this.insert(judge.pending, verdicts);
+      companion?.published(verdicts.splice(batch.length));
       const headAfter = this.head.seq;
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
-    });
+    }, true);
     // Most authors are gone before they hear of it, and of who wrote much, the newest events.
     for (let i = 0; hasVanished && i < ERASE_STEPS_AT_ONCE; i++) hasVanished = this.erase();
     return result;
+  }
+
+  /** The verdict of each, and then those of what the relay publishes because of them. */
+  private admitAll(batch: readonly Candidate[], judge: Judge): Verdict[] {
+    const { companion } = this;
+    const own: Verdict[] = [];
+    const takeOwn = (candidates: readonly Candidate[]): void => {
+      judge.extend(candidates);
+      for (const candidate of candidates) {
+        own.push(judge.admitOwn(candidate, batch.length + own.length));
+      }
+    };
+    const verdicts = batch.map((candidate, i) => {
+      const ruled = companion?.judge(candidate) ?? null;
+      if (ruled !== null) return ruled;
+      const verdict = judge.admit(candidate, i);
+      if (companion === null || !verdict.accepted || verdict === DUPLICATE) return verdict;
+      const aftermath = companion.accepted(candidate);
+      if (aftermath === null) return verdict;
+      for (const id of aftermath.removed) judge.deleteFor(candidate, id);
+      takeOwn(aftermath.own);
+      return verdict;
+    });
+    takeOwn(companion?.takeOwn() ?? []);
+    return [...verdicts, ...own];
+  }
+
+  /** After the table `erase` was changed otherwise: most of what it asks for is done at once. */
+  eraseNow(): void {
+    this.eraser.reset();
+    for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
   }
 
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */
@@ -200,25 +251,26 @@ export class EventWriter {
   }
 
   /** `body` returns its result, and the rows that the index gets. */
-  private inTransaction<T>(body: () => readonly [T, TermRow[]]): T {
+  private inTransaction<T>(body: () => readonly [T, TermRow[]], isHasty = false): T {
     this.db.run("BEGIN IMMEDIATE");
     try {
       this.head = this.tail.refresh();
       if (this.head.turn !== this.turn) this.onOther();
-      this.stored.begin(this.head);
+      this.stored.begin(this.head, isHasty);
       const before = this.head;
       const [result, rows] = body();
-      const run = Run.of(rows);
-      const { removedFromTail } = this.stored;
-      const hasPart = rows.length > 0 || removedFromTail.length > 0;
-      const part = before.part + (hasPart ? 1 : 0);
-      if (hasPart)
-        this.insertPart.run(part, this.head.seq, run.encode(), encodeSeqs(removedFromTail));
-      const hasGone = this.gone.flush();
-      if (hasPart || hasGone) this.updateHead.run(this.head.seq, part);
+      const parts = this.partsOf(rows);
+      const part = before.part + parts.length;
+      for (const [i, { seq, run, removed }] of parts.entries()) {
+        this.insertPart.run(before.part + i + 1, seq, run.encode(), encodeSeqs(removed));
+      }
+      const hasChanged = this.gone.flush() || parts.length > 0;
+      if (hasChanged) this.updateHead.run(this.head.seq, part);
       this.db.run("COMMIT");
-      this.turn = before.turn + (hasPart || hasGone ? 1 : 0);
-      if (hasPart) this.tail.add(part, run, removedFromTail);
+      this.turn = before.turn + (hasChanged ? 1 : 0);
+      for (const [i, { run, removed }] of parts.entries()) {
+        this.tail.add(before.part + i + 1, run, removed);
+      }
       this.gone.publish();
       this.rowsWritten = rows.length;
       return result;
@@ -226,6 +278,17 @@ export class EventWriter {
       if (this.db.inTransaction) this.db.run("ROLLBACK"); // a full disk has rolled back by itself
       throw error;
     }
+  }
+
+  /** What a transaction adds to the tail. What is taken away leaves it with the events to come. */
+  private partsOf(rows: TermRow[]): Part[] {
+    const { removedFromTail: removed, takenRows } = this.stored;
+    const { seq } = this.head;
+    const parts: Part[] = [];
+    if (rows.length + removed.length > 0) parts.push({ seq, run: Run.of(rows), removed });
+    if (takenRows === null || takenRows.length === 0) return parts;
+    const run = Run.of(takenRows.map((row) => ({ ...row, seq: seq + 0.5 })));
+    return [...parts, { seq: seq + 1, run, removed: [] }];
   }
 
   /** Another process has written, or this one has just begun. */

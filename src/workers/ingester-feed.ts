@@ -7,9 +7,11 @@ import {
   type SubscriptionRef,
   trySendClientGone,
   trySendClientText,
+  trySendControlChanged,
   trySendStop,
   trySendSubscriptionEnded,
 } from "./mail.ts";
+import { type ManagementRequest, trySendManagement } from "./mail-management.ts";
 
 const OVERFLOW_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -47,6 +49,14 @@ export class IngesterFeed {
 
   sendEnded(ref: SubscriptionRef): void {
     this.send(() => trySendSubscriptionEnded(this.outbox, ref), 0);
+  }
+
+  sendManagement(request: ManagementRequest): void {
+    this.send(() => trySendManagement(this.outbox, request), request.body.length);
+  }
+
+  sendControlChanged(): void {
+    this.send(() => trySendControlChanged(this.outbox), 0);
   }
 
   sendStop(): void {

@@ -9,14 +9,17 @@ import { payloadText } from "../store/payload.ts";
 import { MAIL } from "./mail.ts";
 
 // event: f64 seq | f64 created_at | f64 expires | f64 × 3 keys (id, address, deletedAddress)
-//        | u32 owners | u32 0 | u32 kind | u32 term count | u32 connId | u32 message bytes
-//        | f64 × owners (deletedIds) | f64 × owners (vanished) | f64 × terms | payload
+//        | u32 owners | u32 flags | u32 kind | u32 term count | u32 connId | u32 message bytes
+//        | f64 × owners (deletedIds) | f64 × owners (vanished) | f64 × terms
+//        | u16 × terms (marks) | payload
 
 const EVENT_HEADER_BYTES = 72;
+const MARK_BYTES = 2;
 /** Of author, kind, both, and all; and two of the author as an owner. */
-const KEYS_BYTES = 6 * 8;
-/** A tag of a deletion has two, one of a gift wrap three. */
-const TAG_KEYS_BYTES = 3 * 8;
+const KEYS_BYTES = 6 * 8 + 4 * MARK_BYTES;
+/** A special deletion has three terms for a tag; a special gift wrap two, and two of an owner. */
+const TAG_KEYS_BYTES = Math.max(3 * (8 + MARK_BYTES), 2 * (8 + MARK_BYTES) + 2 * 8);
+const IS_SPECIAL = 1;
 const PAYLOAD_HEADER_BYTES = 5;
 
 /** Of any event that is admitted. */
@@ -38,9 +41,10 @@ export interface EventMail extends Candidate {
 }
 
 export function eventMailBytes(candidate: Candidate): number {
-  const { terms, deletedIds, vanished } = candidate.keys;
+  const { terms, marks, deletedIds, vanished } = candidate.keys;
   const keysCount = terms.length + deletedIds.length + vanished.length;
-  return EVENT_HEADER_BYTES + 8 * keysCount + candidate.payload.length;
+  const keysBytes = 8 * keysCount + MARK_BYTES * marks.length;
+  return EVENT_HEADER_BYTES + keysBytes + candidate.payload.length;
 }
 
 /** Blocks while the ring is full. */
@@ -84,6 +88,7 @@ function writeEvent(
   view.setFloat64(at + 32, keys.address, true);
   view.setFloat64(at + 40, keys.deletedAddress, true);
   view.setUint32(at + 48, keys.deletedIds.length, true);
+  view.setUint32(at + 52, keys.isSpecial ? IS_SPECIAL : 0, true);
   view.setUint32(at + 56, candidate.kind, true);
   view.setUint32(at + 60, keys.terms.length, true);
   view.setUint32(at + 64, connId, true);
@@ -91,6 +96,10 @@ function writeEvent(
   let keysAt = writeKeys(view, at + EVENT_HEADER_BYTES, keys.deletedIds);
   keysAt = writeKeys(view, keysAt, keys.vanished);
   keysAt = writeKeys(view, keysAt, keys.terms);
+  for (const mark of keys.marks) {
+    view.setUint16(keysAt, mark, true);
+    keysAt += MARK_BYTES;
+  }
   out.bytes.set(payload, keysAt);
   out.commit(MAIL.event, eventMailBytes(candidate));
 }
@@ -111,6 +120,12 @@ function readKeys(view: DataView, at: number, count: number): number[] {
   return keys;
 }
 
+function readMarks(view: DataView, at: number, count: number): number[] {
+  const marks: number[] = [];
+  for (let i = 0; i < count; i++) marks.push(view.getUint16(at + MARK_BYTES * i, true));
+  return marks;
+}
+
 export function readEventSeq(ring: RingConsumer): number {
   return ring.view.getFloat64(ring.offset, true);
 }
@@ -123,7 +138,9 @@ export function readEvent(ring: RingConsumer): EventMail {
   const termCount = view.getUint32(at + 60, true);
   const termsAt = ownersAt + 2 * 8 * owners;
   const terms = readKeys(view, termsAt, termCount);
-  const payload = ring.bytes.subarray(termsAt + 8 * termCount, at + ring.length);
+  const marksAt = termsAt + 8 * termCount;
+  const marks = readMarks(view, marksAt, termCount);
+  const payload = ring.bytes.subarray(marksAt + MARK_BYTES * termCount, at + ring.length);
   const text = payloadText(payload);
   return {
     id: textId(text),
@@ -138,6 +155,8 @@ export function readEvent(ring: RingConsumer): EventMail {
       vanished: readKeys(view, ownersAt + 8 * owners, owners),
       author: terms[0] as number,
       terms,
+      marks,
+      isSpecial: view.getUint32(at + 52, true) === IS_SPECIAL,
     },
     kind: view.getUint32(at + 56, true),
     connId: view.getUint32(at + 64, true),

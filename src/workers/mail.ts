@@ -1,6 +1,6 @@
 // Every message between threads: its type number, and the layout of most; frames for clients are
-// in mail-frames.ts, events in mail-event.ts. All integers are little-endian; `gen` and `seq` are
-// f64 because they may pass 2^32; texts are UTF-8.
+// in mail-frames.ts, events in mail-event.ts, management in mail-management.ts. All integers are
+// little-endian; `gen` and `seq` are f64 because they may pass 2^32; texts are UTF-8.
 //
 // slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen.
 // The main thread drops frames of a gen that is no longer the slot's, so that nothing of a
@@ -20,6 +20,8 @@ export const MAIL = {
   clientText: 1,
   clientGone: 2,
   subscriptionEnded: 3,
+  management: 6,
+  controlChanged: 7,
   // main → ingester → writer, reader → monitor: nothing more will come; each answers `stopped`
   stop: 4,
   stopped: 5,
@@ -28,10 +30,13 @@ export const MAIL = {
   gate: 11,
   done: 12,
   fanout: 13,
+  managementAnswer: 14,
+  control: 15,
   // ingester → writer, writer → monitor, ingester → monitor
   event: 20,
   // ingester → writer
   refused: 21,
+  managementCall: 22,
   // ingester → reader
   query: 30,
   // ingester → reader → monitor
@@ -42,6 +47,11 @@ export const MAIL = {
   // main → reader
   credit: 50,
 } as const;
+
+/** Finer than Date.now: an ephemeral event and a REQ taken after it must not have the same time. */
+export function clockMs(): number {
+  return performance.timeOrigin + performance.now();
+}
 
 /** Frames of no subscription (OK, NOTICE, COUNT) have this slot and are never dropped. */
 export const NO_SLOT = 0xffffffff;
@@ -132,7 +142,7 @@ export function sendClose(out: Outbox, ref: SubscriptionRef): void {
   out.commitQuietly(MAIL.close, REF_BYTES);
 }
 
-// stop: empty
+// stop, stopped: empty
 
 export function sendStop(out: Outbox): void {
   out.reserve(0);
@@ -148,6 +158,14 @@ export function trySendStop(out: Outbox): boolean {
 export function sendStopped(out: Outbox): void {
   out.reserve(0);
   out.commit(MAIL.stopped, 0);
+}
+
+// controlChanged: empty
+
+export function trySendControlChanged(out: Outbox): boolean {
+  if (out.tryReserve(0) < 0) return false;
+  out.commit(MAIL.controlChanged, 0);
+  return true;
 }
 
 // done: u32 connId | u32 messages | u32 bytes: so many of the client's messages are dealt with

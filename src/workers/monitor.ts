@@ -10,6 +10,7 @@
 
 import type { Database } from "bun:sqlite";
 import { visibility } from "../config/read-rules.ts";
+import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
 import { encodeEventPrefix } from "../protocol/message.ts";
@@ -89,6 +90,7 @@ export class Monitor implements Role {
     this.upstreamRunning = station.inbound.length;
     this.db = openForReading({ ...storeOptions(), mmapBytes: 0 });
     this.store = new EventReader(this.db);
+    guardGroups(this.db, station.groups);
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -169,7 +171,7 @@ export class Monitor implements Role {
     this.marks += 1;
     const recipients: Subscription[] = [];
     const { keys, kind } = mail;
-    const isHidden = visibility().hiddenKinds.has(kind);
+    const isHidden = visibility().mayHide(kind, mail.text);
     let event: NostrEvent | null = null;
     for (let i = -1; i < keys.terms.length; i++) {
       const entries = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));

@@ -2,6 +2,8 @@
 // the hard one at its start, so what is read here is final.
 
 import { readFileSync } from "node:fs";
+import { setting } from "../config/current.ts";
+import { log } from "../config/log.ts";
 
 /** For the database, its readers, the threads, and what a library opens. */
 const RESERVED_FILES = 100;
@@ -17,4 +19,17 @@ export function connectionsPossible(limitsPath = "/proc/self/limits"): number | 
   const soft = /^Max open files +([0-9]+|unlimited)/m.exec(limits)?.[1];
   if (soft === undefined || soft === "unlimited") return null;
   return Math.max(1, Number(soft) - RESERVED_FILES);
+}
+
+/**
+ * Of the option, as far as there are files: accepting a connection that there is no file for
+ * would fail over and over.
+ */
+export function connectionsMax(): number {
+  const wanted = setting("relay.connections_max");
+  const possible = connectionsPossible();
+  if (possible === null || possible >= wanted) return wanted;
+  const why = `the limit of open files leaves room for ${possible} connections`;
+  log("warn", "websocket", `${why}, fewer than relay.connections_max (ulimit -n)`);
+  return possible;
 }

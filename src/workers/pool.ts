@@ -2,16 +2,20 @@
 // that fails takes the process with it: a relay that has lost a thread must not limp on.
 //
 //   main ─▶ ingester ─▶ writer ─▶ monitor ─▶ main      every role also has a ring to main;
-//     └─(credit)─▶ reader ◀─ ingester                   reader ─▶ monitor, ingester ─▶ monitor
+//     └─(credit)─▶ reader ◀─ ingester                   reader ─▶ monitor, ingester ─▶ monitor;
+//                                                       writer ─▶ indexer, to stop it
 
 import { cpus } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Settings } from "../config/options.ts";
+import { searchKinds } from "../config/search-kinds.ts";
 import { describeError, log } from "../config/log.ts";
 import { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { createRing, ringCapacityFor } from "../ring/ring.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { GroupsVersion } from "../policy/groups/view.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { makeChallengeSecret } from "./challenge.ts";
 import { Changes } from "./changes.ts";
@@ -100,6 +104,7 @@ function wire(settings: Settings) {
     writer: bells(1),
     reader: bells(counts.reader),
     monitor: bells(counts.monitor),
+    indexer: bells(searchKinds(settings).size > 0 ? 1 : 0),
   };
   const wiring = new Wiring(ringCapacity(settings));
   return {
@@ -111,11 +116,13 @@ function wire(settings: Settings) {
     ingesterMonitor: wiring.connect(bell.ingester, bell.monitor),
     readerMonitor: wiring.connect(bell.reader, bell.monitor),
     writerMonitor: wiring.connect(bell.writer, bell.monitor),
+    writerIndexer: wiring.connect(bell.writer, bell.indexer),
     toMain: {
       ingester: wiring.connect(bell.ingester, bell.main),
       reader: wiring.connect(bell.reader, bell.main),
       monitor: wiring.connect(bell.monitor, bell.main),
       writer: wiring.connect(bell.writer, bell.main),
+      indexer: wiring.connect(bell.indexer, bell.main),
     },
   };
 }
@@ -136,6 +143,7 @@ export async function startPool(settings: Settings): Promise<Pool> {
       ...toMain.reader.into(0),
       ...toMain.writer.into(0),
       ...toMain.monitor.into(0),
+      ...toMain.indexer.into(0),
     ]),
     ingesters: mainIngester.outOf(0).map((end) => openOutbox(end, main)),
     readers: mainReader.outOf(0).map((end) => openOutbox(end, main)),
@@ -150,6 +158,8 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
   const recentIds = new RecentIds().shared;
   const changes = new Changes().shared;
   const keyFilter = new KeyFilter().shared;
+  const control = new ControlVersion().shared;
+  const groups = new GroupsVersion().shared;
   const removers = new HandledRemovers(wired.bell.ingester.length).shared;
   const make = (role: RoleName, wiresOf: (index: number) => Wires): Station[] =>
     wired.bell[role].map((bell, index) => {
@@ -164,18 +174,22 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
         changes,
         keyFilter,
         removers,
+        control,
+        groups,
         challengeSecret,
         websocket: wired.toMain[role].outOf(index)[0] as RingEnd,
         inbound: wires.inbound,
         writer: wires.writer ?? null,
         readers: wires.readers ?? [],
         monitors: wires.monitors ?? [],
+        indexers: wires.indexers ?? [],
       };
     });
   return [
     ...make("writer", (i) => ({
       inbound: ingesterWriter.into(i),
       monitors: writerMonitor.outOf(i),
+      indexers: wired.writerIndexer.outOf(i),
     })),
     ...make("monitor", (i) => ({
       inbound: [...ingesterMonitor.into(i), ...readerMonitor.into(i), ...writerMonitor.into(i)],
@@ -190,6 +204,7 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
       readers: ingesterReader.outOf(i),
       monitors: ingesterMonitor.outOf(i),
     })),
+    ...make("indexer", (i) => ({ inbound: wired.writerIndexer.into(i) })),
   ];
 }
 
@@ -198,6 +213,7 @@ interface Wires {
   readonly writer?: RingEnd;
   readonly readers?: readonly RingEnd[];
   readonly monitors?: readonly RingEnd[];
+  readonly indexers?: readonly RingEnd[];
 }
 
 /** The writer first: it creates and migrates the database that the others open. */

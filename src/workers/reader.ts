@@ -12,6 +12,7 @@ import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { visibility } from "../config/read-rules.ts";
 import { describeError, log } from "../config/log.ts";
+import { guardGroups } from "../policy/groups/thread-groups.ts";
 import { encodeClosed, encodeCount, encodeEose, encodeEventPrefix } from "../protocol/message.ts";
 import { type Filter, matchesAny } from "../protocol/filter.ts";
 import type { Viewer } from "../protocol/visibility.ts";
@@ -19,9 +20,11 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { decodeText } from "../store/candidate.ts";
+import { Count } from "../store/count.ts";
 import { EventReader } from "../store/read.ts";
-import { Scan } from "../store/scan.ts";
+import { Scan, type ScanOptions } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { SearchReader } from "../store/search-reader.ts";
 import { Sight } from "../store/sight.ts";
 import { Changes } from "./changes.ts";
 import {
@@ -54,9 +57,9 @@ interface Query extends Queued {
   readonly sight: Sight;
   /** The same subscription, to be widened once this is done. */
   next: QueryMail | null;
-  /** Opened by the query's first slice. */
+  /** Opened by the query's first slice: the one of a REQ, the other of a COUNT. */
   scan: Scan | null;
-  count: number;
+  count: Count | null;
   /** Set once the scan is done: what was committed after this is still to be read. */
   lateSeq: number | null;
 }
@@ -74,6 +77,7 @@ export class Reader implements Role {
   private readonly monitors: readonly Outbox[];
   private readonly db: Database;
   private readonly store: EventReader;
+  private readonly search = new SearchReader(setting("data_dir"));
   private readonly clients = new Map<number, Client>();
   private readonly queue = new QueryQueue<Query>();
   private upstreamRunning: number;
@@ -90,6 +94,7 @@ export class Reader implements Role {
     this.upstreamRunning = station.inbound.length - 1; // the main thread's ring sends no stop
     this.db = openForReading(storeOptions());
     this.store = new EventReader(this.db);
+    guardGroups(this.db, station.groups);
   }
 
   readonly visit = (ring: RingConsumer): void => {
@@ -134,6 +139,7 @@ export class Reader implements Role {
       }
     }
     for (const monitor of this.monitors) sendStop(monitor);
+    this.search.close();
     this.db.close();
     sendStopped(this.websocket);
   }
@@ -152,7 +158,7 @@ export class Reader implements Role {
   private start(client: Client, mail: QueryMail): void {
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
     const sight = new Sight(visibility(), mail.viewer, mail.before);
-    const state = { next: null, scan: null, count: 0, lateSeq: null, isDropped: false };
+    const state = { next: null, scan: null, count: null, lateSeq: null, isDropped: false };
     const query = { mail, prefix, sight, ...state };
     client.queries.add(query);
     this.queue.add(query);
@@ -186,13 +192,18 @@ export class Reader implements Role {
     const client = this.clientOf(query.mail.connId);
     try {
       const deadline = performance.now() + setting("relay.query_slice_ms");
-      const isDone = this.store.inSnapshot(() => this.advance(query, client, deadline));
+      const isDone = this.store.inSnapshot(() =>
+        query.mail.isCount
+          ? this.advanceCount(query, deadline)
+          : this.advance(query, client, deadline),
+      );
       this.flush(query, client);
       if (isDone) {
         this.finish(query, client);
         return;
       }
       query.scan?.rest();
+      query.count?.rest();
       if (this.hasWindow(client)) this.queue.again(query);
       else this.queue.pause(query);
     } catch (error) {
@@ -207,32 +218,39 @@ export class Reader implements Role {
 
   /** True when the query has nothing more to read. */
   private advance(query: Query, client: Client, deadline: number): boolean {
-    const { mail } = query;
     query.scan ??= this.openScan(query);
     const { scan } = query;
     while (query.lateSeq === null) {
       const found = scan.next();
       if (found === "done") query.lateSeq = scan.headSeq;
       else if (found !== "working") this.take(query, client, found.text);
-      if (query.count > setting("relay.count_max")) query.lateSeq = scan.headSeq; // that will do
       if (this.mustYield(client, deadline)) return false;
     }
-    return mail.isCount || this.readLate(query, client, deadline);
+    return this.readLate(query, client, deadline);
+  }
+
+  private advanceCount(query: Query, deadline: number): boolean {
+    query.count ??= this.openCount(query);
+    while (!query.count.step()) if (performance.now() >= deadline) return false;
+    return true;
+  }
+
+  private openCount({ mail, sight }: Query): Count {
+    const filters = mail.filters.flatMap((filter) => sight.narrow(filter) ?? []);
+    const options = { ...countOptions(), mixedKinds: sight.mixedKinds };
+    const openScan = (how: ScanOptions): Scan =>
+      new Scan(this.store, filters, how, sight, this.search);
+    return new Count(this.store, filters, options, openScan);
   }
 
   private openScan({ mail, sight }: Query): Scan {
     const { filters, viewer, before } = mail;
-    const options = mail.isCount ? countOptions() : reqOptions();
     const widened = (filter: Filter, old: Viewer) => visibility().widen(filter, old, viewer);
     const asked = before === null ? filters : filters.flatMap((one) => widened(one, before));
-    return new Scan(this.store, asked, options, sight);
+    return new Scan(this.store, asked, reqOptions(), sight, this.search);
   }
 
   private take(query: Query, client: Client, text: Buffer): void {
-    if (query.mail.isCount) {
-      query.count += 1;
-      return;
-    }
     if (eventFramesBytes(query.prefix, [text]) > this.websocket.recordBytesMax) return;
     const bytes = text.length + query.prefix.length + 1;
     if (this.textBytes + bytes > PIECE_BYTES) this.flush(query, client);
@@ -273,13 +291,14 @@ export class Reader implements Role {
   private finish(query: Query, client: Client): void {
     const { mail, count } = query;
     this.drop(query);
-    if (mail.isCount) {
-      const countMax = setting("relay.count_max");
-      const frame = encodeCount(mail.id, Math.min(count, countMax), count > countMax);
+    if (count !== null) {
+      const { count: events, isApproximate, hll } = count.result();
+      const frame = encodeCount(mail.id, events, isApproximate, hll);
       sendFrame(this.websocket, mail, FRAMES.reply, frame, mail.messageBytes);
     } else {
       if (mail.before === null) {
-        const frame = encodeEose(mail.id, query.scan?.hint() ?? null);
+        const hint = setting("relay.eose_hints") ? query.scan?.hint() : null;
+        const frame = encodeEose(mail.id, hint ?? null);
         sendFrame(this.websocket, mail, FRAMES.live, frame, 0);
       }
       this.handOver(mail, query.lateSeq as number);
@@ -354,8 +373,7 @@ export function reqOptions() {
   };
 }
 
-/** A filter's own `limit` counts no further. One beyond the relay's tells that there are more. */
+/** A filter's own `limit` counts no further. */
 function countOptions() {
-  const limit = setting("relay.count_max") + 1;
-  return { limitDefault: limit, limitMax: limit, tiesMax: 0, nowSeconds };
+  return { countMax: setting("relay.count_max"), nowSeconds };
 }

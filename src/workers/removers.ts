@@ -3,12 +3,14 @@
 // duplicate of something that is about to go: each message sees what came before it. Counted by the
 // writer for each ingester, in memory that they share; an ingester compares with what it has sent.
 
+import { KIND_DELETE_EVENT } from "../policy/groups/group.ts";
 import { KIND_DELETION, KIND_VANISH } from "../protocol/kind.ts";
 import type { Candidate } from "../store/candidate.ts";
 
 export function mayRemove(candidate: Candidate): boolean {
   const { kind, keys } = candidate;
-  return kind === KIND_DELETION || kind === KIND_VANISH || keys.address !== 0;
+  if (kind === KIND_DELETION || kind === KIND_VANISH || kind === KIND_DELETE_EVENT) return true;
+  return keys.address !== 0;
 }
 
 export class HandledRemovers {

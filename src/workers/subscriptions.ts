@@ -40,6 +40,11 @@ export class Subscriptions {
     return this.connections.get(connId)?.byId.get(id);
   }
 
+  /** Of connections that have subscribed. */
+  connIds(): Iterable<number> {
+    return this.connections.keys();
+  }
+
   of(connId: number): Iterable<Subscription> {
     return this.connections.get(connId)?.byId.values() ?? [];
   }

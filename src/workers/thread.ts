@@ -7,7 +7,7 @@ import { Inbox, type Visit } from "../ring/inbox.ts";
 import { Outbox } from "../ring/outbox.ts";
 import { RingConsumer, RingProducer } from "../ring/ring.ts";
 
-export type RoleName = "ingester" | "writer" | "reader" | "monitor";
+export type RoleName = "ingester" | "writer" | "reader" | "monitor" | "indexer";
 
 /** One ring as seen from one of its ends: the memory, and the doorbell of the other end. */
 export interface RingEnd {
@@ -28,6 +28,8 @@ export interface Station {
   readonly changes: SharedArrayBuffer;
   readonly keyFilter: SharedArrayBuffer;
   readonly removers: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+  readonly groups: SharedArrayBuffer;
   /** Of which connections' challenges are made (challenge.ts). */
   readonly challengeSecret: string;
   /** Upstream first. */
@@ -36,6 +38,7 @@ export interface Station {
   readonly writer: RingEnd | null;
   readonly readers: readonly RingEnd[];
   readonly monitors: readonly RingEnd[];
+  readonly indexers: readonly RingEnd[];
 }
 
 export function openInbox(bell: Doorbell, inbound: readonly RingEnd[]): Inbox {

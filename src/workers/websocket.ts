@@ -6,18 +6,21 @@
 // order, and the sockets that feed it are paused until it has drained.
 
 import type { Server } from "bun";
-import { current, setting } from "../config/current.ts";
+import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
-import { clientAddress, compileNetworks, type Networks } from "../http/client-address.ts";
-import { isRelayPath, respond } from "../http/respond.ts";
+import { compileNetworks, type Networks } from "../http/client-address.ts";
+import { isRelayPath } from "../http/respond.ts";
 import { encodeAuth, encodeNotice } from "../protocol/message.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { challengeOf } from "./challenge.ts";
 import { Connection, logClosed, type Socket, type SocketData } from "./connection.ts";
 import { MAIL, NO_SLOT, readDone, readRef } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
+import { readHandshake } from "./handshake.ts";
+import { type ControlMail, readControlMail, readManagementAnswer } from "./mail-management.ts";
+import { ManagementDesk, REQUEST_BODY_BYTES_MAX } from "./management-desk.ts";
 import { IngesterFeed } from "./ingester-feed.ts";
-import { connectionsPossible } from "./open-files.ts";
+import { connectionsMax } from "./open-files.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 import { Sender } from "./sender.ts";
 import { WireMeter } from "./wire-meter.ts";
@@ -25,9 +28,8 @@ import { WireMeter } from "./wire-meter.ts";
 const IDLE_WAIT_MS = 1000;
 /** What an abrupt end may miss of a connection's bytes on the wire. */
 const WIRE_READ_MS = 1000;
-/** No request that is answered has a body. */
-const REQUEST_BODY_BYTES_MAX = 4096;
 const CLOSE_GOING_AWAY = 1001;
+const CLOSE_POLICY = 1008;
 const CLOSE_TRY_AGAIN = 1013;
 
 export class WebsocketThread {
@@ -38,6 +40,7 @@ export class WebsocketThread {
   private readonly server: Server<SocketData>;
   private readonly sender: Sender;
   private readonly connectionsMax: number;
+  private readonly desk: ManagementDesk;
   private readonly wireMeter = WireMeter.open();
   private lastId = 0;
   private pausedCount = 0;
@@ -49,6 +52,7 @@ export class WebsocketThread {
   constructor(pool: Pool) {
     this.pool = pool;
     this.feeds = pool.ingesters.map((outbox) => new IngesterFeed(outbox));
+    this.desk = new ManagementDesk(this.feeds[0] as IngesterFeed);
     this.sender = new Sender(pool.readers);
     this.connectionsMax = connectionsMax();
     this.networks = compileNetworks(setting("relay.trusted_proxies"));
@@ -89,6 +93,7 @@ export class WebsocketThread {
   /** Takes no more messages; resolves when the workers have dealt with all that were taken. */
   async finishWork(): Promise<void> {
     this.stopListening();
+    this.desk.stop();
     for (const connection of this.connections.values()) connection.socket.pause();
     await new Promise<void>((resolve) => {
       this.onAllStopped = resolve;
@@ -138,24 +143,19 @@ export class WebsocketThread {
     });
   }
 
-  private onRequest(request: Request, server: Server<SocketData>): Response | undefined {
+  private onRequest(
+    request: Request,
+    server: Server<SocketData>,
+  ): Response | Promise<Response> | undefined {
     const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    if (!isUpgrade || !isRelayPath(request.url)) return respond(request, current.settings);
+    if (!isUpgrade || !isRelayPath(request.url)) return this.desk.respond(request);
+    const data = readHandshake(request, server.requestIP(request), this.networks);
+    if (this.desk.isBlocked(data.address)) {
+      return new Response("your address is blocked\n", { status: 403 });
+    }
     if (this.connections.size >= this.connectionsMax) {
       return new Response("too many connections, please try again later\n", { status: 503 });
     }
-    const headerName = setting("relay.real_ip_header");
-    const peer = server.requestIP(request);
-    const address = clientAddress({
-      peer: peer?.address ?? "",
-      headerName,
-      headerValue: headerName === "" ? null : request.headers.get(headerName),
-      trusted: this.networks,
-    });
-    const extensions = request.headers.get("sec-websocket-extensions") ?? "";
-    const isOn = setting("relay.compression") !== "off";
-    const isCompressing = isOn && extensions.includes("permessage-deflate");
-    const data = { address, isCompressing, peerPort: peer?.port ?? 0, connection: null };
     if (server.upgrade(request, { data })) return undefined;
     return new Response("this is no WebSocket handshake\n", { status: 400 });
   }
@@ -314,6 +314,12 @@ export class WebsocketThread {
         this.onDone(connId, messages, bytes);
         break;
       }
+      case MAIL.managementAnswer:
+        this.desk.onAnswer(readManagementAnswer(ring));
+        break;
+      case MAIL.control:
+        this.onControl(readControlMail(ring));
+        break;
       case MAIL.stopped:
         this.stoppedCount += 1;
         if (this.stoppedCount === this.pool.threadCount) this.onAllStopped?.();
@@ -337,6 +343,17 @@ export class WebsocketThread {
     if (messagesDone > 0) this.onDone(connId, messagesDone, bytesDone);
     if (kind === FRAMES.closed && isCurrent && slot !== NO_SLOT) {
       this.feedOf(connId).sendEnded({ connId, slot, gen });
+    }
+  }
+
+  /** Who is blocked, who may no longer read: at once. */
+  private onControl(control: ControlMail): void {
+    this.desk.onControl(control);
+    for (const feed of this.feeds) feed.sendControlChanged();
+    for (const connection of [...this.connections.values()]) {
+      if (!this.desk.isBlocked(connection.socket.data.address)) continue;
+      connection.endReason = "its address is blocked";
+      connection.socket.close(CLOSE_POLICY, "your address is blocked");
     }
   }
 
@@ -378,14 +395,4 @@ export class WebsocketThread {
 /** An IPv6 address may be given as in a URL, in brackets. */
 function listenHost(): string {
   return setting("relay.host").replace(/^\[(.*)\]$/, "$1");
-}
-
-/** Accepting a connection that there is no file for would fail over and over. */
-function connectionsMax(): number {
-  const wanted = setting("relay.connections_max");
-  const possible = connectionsPossible();
-  if (possible === null || possible >= wanted) return wanted;
-  const why = `the limit of open files leaves room for ${possible} connections`;
-  log("warn", "websocket", `${why}, fewer than relay.connections_max (ulimit -n)`);
-  return possible;
 }

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { install } from "../config/current.ts";
 import { Doorbell } from "../ring/doorbell.ts";
+import { Indexer } from "./indexer.ts";
 import { Ingester } from "./ingester.ts";
 import { Monitor } from "./monitor.ts";
 import { Reader } from "./reader.ts";
@@ -20,6 +21,8 @@ function openRole(station: Station, bell: Doorbell): Role {
       return new Reader(station, bell);
     case "monitor":
       return new Monitor(station, bell);
+    case "indexer":
+      return new Indexer(station, bell);
   }
 }
 

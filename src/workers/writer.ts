@@ -14,19 +14,25 @@ import { encodeOk } from "../protocol/message.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { JointRules } from "../store/companion.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { TailIds } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
 import { RetentionPass } from "../store/retention.ts";
 import { EventWriter, type Verdict, type WriteResult } from "../store/write.ts";
+import { BannedEvents } from "./banned-events.ts";
 import { Changes } from "./changes.ts";
+import { GroupDesk } from "./group-desk.ts";
 import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
+import { readManagementCall } from "./mail-management.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { readRefusal, Refusals } from "./refusals.ts";
+import { RelayControl } from "./relay-control.ts";
 import { HandledRemovers, mayRemove } from "./removers.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
@@ -36,6 +42,8 @@ const FOREIGN_POLL_MS = 50;
 const UPKEEP_RETRY_MS = 5000;
 /** Some milliseconds' work. */
 const TAIL_IDS_BATCH = 2000;
+/** Banned events looked for before who has banned one gets the answer. */
+const BANNED_AT_ONCE = 8;
 const RETENTION_EVERY_MS = 3_600_000;
 /** Expired events removed in one transaction. */
 const EXPIRE_BATCH = 200;
@@ -44,6 +52,7 @@ export class Writer implements Role {
   isStopped = false;
   private readonly websocket: Outbox;
   private readonly monitors: readonly Outbox[];
+  private readonly indexers: readonly Outbox[];
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
@@ -53,6 +62,11 @@ export class Writer implements Role {
   private tailIds: TailIds | null;
   private readonly db: Database;
   private readonly store: EventWriter;
+  private readonly control: RelayControl;
+  /** Null where groups are off. */
+  private readonly groups: GroupDesk | null;
+  private readonly rules: JointRules;
+  private readonly bannedEvents: BannedEvents;
   private readonly reader: EventReader;
   private readonly selectDataVersion: Statement;
   private upstreamRunning: number;
@@ -70,6 +84,7 @@ export class Writer implements Role {
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
+    this.indexers = station.indexers.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
     this.removers = new HandledRemovers(station.removers);
@@ -77,9 +92,18 @@ export class Writer implements Role {
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
-    this.store = new EventWriter(this.db, options, new KeyFilter(station.keyFilter));
-    this.refusals = new Refusals(this.store);
     this.reader = new EventReader(this.db);
+    const version = new ControlVersion(station.control);
+    this.control = new RelayControl(this.db, this.reader, version, this.websocket);
+    const { events } = this.control;
+    const control = () => this.control.state;
+    this.groups = GroupDesk.open(this.db, this.reader, events, control, station.groups);
+    const parts = this.groups === null ? [this.control] : [this.control, this.groups];
+    this.rules = new JointRules(events, parts);
+    const keyFilter = new KeyFilter(station.keyFilter);
+    this.store = new EventWriter(this.db, options, keyFilter, this.rules);
+    this.refusals = new Refusals(this.store);
+    this.bannedEvents = new BannedEvents(this.control.changes, this.reader, this.store);
     this.tailIds = new TailIds(this.db);
     this.selectDataVersion = this.db.prepare("PRAGMA data_version");
     this.dataVersion = this.readDataVersion(); // first: a commit in between is then seen as new
@@ -91,6 +115,9 @@ export class Writer implements Role {
     switch (ring.type) {
       case MAIL.event:
         this.batch.push(readEvent(ring));
+        break;
+      case MAIL.managementCall:
+        this.control.add(readManagementCall(ring));
         break;
       case MAIL.refused:
         this.refusals.add(readRefusal(ring));
@@ -109,9 +136,14 @@ export class Writer implements Role {
       this.write(this.batch.slice(done, done + sizeMax));
     }
     this.batch = [];
+    this.control.serve(this.writeNothing, () => this.eraseBanned());
     this.cron();
     const isUnfinished = this.catchUp();
-    const hasUpkeep = this.maintain() || (count === 0 && this.learnIds());
+    const hasUpkeep =
+      this.maintain() ||
+      this.removeBanned() ||
+      this.keepGroups() ||
+      (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
     return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
   }
@@ -156,6 +188,7 @@ export class Writer implements Role {
 
   stop(): void {
     for (const monitor of this.monitors) sendStop(monitor);
+    for (const indexer of this.indexers) sendStop(indexer);
     try {
       closeForWriting(this.db);
     } catch (error) {
@@ -165,7 +198,11 @@ export class Writer implements Role {
     sendStopped(this.websocket);
   }
 
-  private write(batch: readonly EventMail[]): void {
+  /** For what the relay itself has to do within a transaction. */
+  private readonly writeNothing = (): boolean => this.write([]);
+
+  /** False when nothing has been written, which has been answered. */
+  private write(batch: readonly EventMail[]): boolean {
     let result: WriteResult;
     try {
       result = this.store.write(batch);
@@ -178,8 +215,10 @@ export class Writer implements Role {
       this.noteRemovers(batch);
       for (const mail of batch) this.answerFailure(mail);
       this.websocket.ring();
-      return;
+      return false;
     }
+    this.control.committed(); // before anybody hears of it
+    this.groups?.committed();
     const { verdicts, headBefore, headAfter } = result;
     for (const id of result.removedIds) this.recentIds.remove(id);
     this.forgetErased();
@@ -203,7 +242,52 @@ export class Writer implements Role {
       if (seq === 0) continue;
       for (const feed of this.feeds) feed.offer(batch[i] as EventMail, seq);
     }
+    for (const { candidate, seq } of this.rules.takePublished()) {
+      for (const feed of this.feeds) feed.offer(candidate, seq);
+    }
     this.lastSeq = headAfter;
+    return true;
+  }
+
+  /** What a management call may have banned: most of it is gone before the answer. */
+  private eraseBanned(): void {
+    for (let i = 0; i < BANNED_AT_ONCE && this.removeBanned(); i++);
+    try {
+      this.store.eraseNow();
+    } catch (error) {
+      log("error", "writer", `what is banned was not erased: ${describeError(error)}`);
+    }
+    this.forgetErased();
+  }
+
+  /** A banned event; true when there may be more. */
+  private removeBanned(): boolean {
+    if (performance.now() < this.nextUpkeepAt) return false;
+    try {
+      const ids = this.bannedEvents.removeNext(this.control.tablesVersion);
+      for (const id of ids ?? []) this.recentIds.remove(id);
+      return ids !== null;
+    } catch (error) {
+      log("error", "writer", `a banned event was not removed: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
+  }
+
+  /** Publishes what has waited, and removes some of what is gone; true when there is more. */
+  private keepGroups(): boolean {
+    if (this.groups === null || performance.now() < this.nextUpkeepAt) return false;
+    try {
+      if (this.groups.isDue && !this.write([]))
+        this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      const ids = this.groups.removeGone(this.store);
+      for (const id of ids ?? []) this.recentIds.remove(id);
+      return ids !== null;
+    } catch (error) {
+      log("error", "writer", `what is left of groups was not removed: ${describeError(error)}`);
+      this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
   }
 
   /** Some of what was stored before this start; true when there is more. */
@@ -236,6 +320,7 @@ export class Writer implements Role {
       this.nextPollAt = now + FOREIGN_POLL_MS;
       this.pollForeign();
     }
+    this.control.publishSelf(now, this.writeNothing);
     this.refusals.flushIfDue(now);
     if (now >= this.nextExpireAt) {
       const more = this.expire();
@@ -248,6 +333,8 @@ export class Writer implements Role {
     if (version === this.dataVersion) return;
     this.dataVersion = version;
     this.recentIds.clear(); // it may have deleted, too
+    this.control.poll();
+    this.groups?.poll();
     this.lastSeq = Math.max(this.lastSeq, this.store.lastSeq());
   }
 

@@ -140,6 +140,10 @@ describe("options that contradict each other are refused", () => {
         "relay.message_bytes_max: 2048 (flag --relay-message-bytes-max)",
     },
     {
+      argv: ["--search-kinds=0-255,1000"],
+      expected: "search.kinds (flag --search-kinds) has more than 256 kinds",
+    },
+    {
       argv: ["--relay-limit-max=400"],
       expected:
         "relay.limit_default: 500 (default) is more than " +

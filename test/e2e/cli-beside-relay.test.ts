@@ -161,6 +161,6 @@ test("export, scan and info read what clients publish", async () => {
   const rows = info.stdout.trimEnd().split("\n");
   const names = rows.map((row) => row.split(/ {2,}/)[0] as string);
   expect(names.filter((name) => !name.startsWith("kind "))).toEqual(
-    "nandu bun signatures sqlite database size events newest oldest tail log".split(" "),
+    "nandu bun signatures sqlite database size search events newest oldest tail log".split(" "),
   );
 });

@@ -10,6 +10,7 @@ import { Publisher } from "../support/publisher.ts";
 import { type Random, testRandomly } from "../support/random.ts";
 import { naiveMatches, randomFilter, type RawFilter } from "../support/random-filters.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { parseFrame } from "../support/schemas.ts";
 import { Dice } from "../support/unsigned-events.ts";
 
 const WRITERS = 4;
@@ -252,6 +253,7 @@ class Watcher {
     this.awaited.delete(start);
     if (start === SENTINEL_START) return;
     if (!frame.startsWith('["EVENT"')) {
+      parseFrame(frame);
       const id = frame.startsWith('["EOSE"') ? frame.slice(9, idEnd) : "";
       const subscription = this.open.get(id);
       if (subscription !== undefined) this.onEose(subscription);

@@ -10,6 +10,7 @@ import { Random } from "../support/random.ts";
 import { handshake, rawRequest } from "../support/raw-http.ts";
 import { messageFrame, OPCODE, RawSocket, type ServerFrame } from "../support/raw-socket.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { parseInformation } from "../support/schemas.ts";
 import { newestFirst, nowSeconds, ok, refused, Topic } from "../support/topic.ts";
 
 const LIMITATION = {
@@ -64,8 +65,8 @@ function headersOf(response: Response): Record<string, string> {
 
 const CORS = {
   "access-control-allow-origin": "*",
-  "access-control-allow-headers": "*",
-  "access-control-allow-methods": "GET, HEAD, OPTIONS",
+  "access-control-allow-headers": "*, Authorization",
+  "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
 };
 
 describe("the relay information document", () => {
@@ -80,12 +81,13 @@ describe("the relay information document", () => {
       vary: "Accept",
       "x-content-type-options": "nosniff",
     });
-    expect(await response.json()).toEqual({
+    expect(parseInformation(await response.text())).toEqual({
       name: "Ñandú <1>",
       description: "A nandu relay.",
       pubkey: PUBKEY,
       contact: "mailto:relay@example.com",
-      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
+      self: expect.stringMatching(/^[0-9a-f]{64}$/),
+      supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70, 86],
       software: "https://github.com/nandu-relay/nandu",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       limitation: LIMITATION,

@@ -8,6 +8,7 @@ import { EventFactory } from "../support/events.ts";
 import { type Random, testRandomly } from "../support/random.ts";
 import { naiveScan, type RawFilter } from "../support/random-filters.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { parseInformation } from "../support/schemas.ts";
 import { newestFirst, Topic } from "../support/topic.ts";
 
 const LIMITS = { limitDefault: 5, limitMax: 8, tiesMax: 4 };
@@ -117,6 +118,25 @@ describe("several filters", () => {
   });
 });
 
+test("without relay.eose_hints there are none, and NIP-11 says nothing of NIP-67", async () => {
+  await using plain = await RelayProcess.start({ flags: ["--no-relay-eose-hints"] });
+  const own = await Client.connect(plain.url);
+  const topic = new Topic("no hints");
+  const [older, newer] = topic.makeAt([1000, 1001]) as [NostrEvent, NostrEvent];
+  await own.publishAll([older, newer]);
+  const one = { ...topic.filter, limit: 1 };
+  expect(await own.request("r", one)).toEqual([
+    ["EVENT", "r", newer],
+    ["EOSE", "r"],
+  ]);
+  expect(await own.request("r", { ids: [] })).toEqual([["EOSE", "r"]]);
+  own.close();
+  const headers = { accept: "application/nostr+json" };
+  const response = await fetch(plain.url.replace("ws:", "http:"), { headers });
+  const document = parseInformation(await response.text()) as { supported_nips: number[] };
+  expect(document.supported_nips).not.toContain(67);
+});
+
 test("after a hint of either kind, new events come", async () => {
   const { filter } = await store("hint and live", [1, 2, 3]);
   for (const [id, limit, hint] of [
@@ -181,7 +201,7 @@ describe("a client that pages by until", () => {
     const factory = new EventFactory(random);
     const topic = new Topic(`scan ${random.hex(8)}`);
     const events = random.list(60, () =>
-      factory.make({
+      factory.makeDistinct({
         kind: random.pick([1, 7]),
         tags: [topic.tag],
         created_at: 1000 + random.below(12),

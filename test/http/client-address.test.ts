@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 import { isIP } from "node:net";
-import { canonicalAddress, clientAddress, compileNetworks } from "../../src/http/client-address.ts";
+import { canonicalAddress } from "../../src/config/address.ts";
+import { clientAddress, compileNetworks } from "../../src/http/client-address.ts";
 import { testRandomly } from "../support/random.ts";
 
 /** A trusted proxy, and the answer wherever its word is not taken. */

@@ -4,15 +4,16 @@ import { describe, expect, test } from "bun:test";
 import { defaultSettings, type Settings } from "../../src/config/options.ts";
 import { type Limitation, relayInformation } from "../../src/http/relay-information.ts";
 import { VERSION } from "../../src/version.ts";
+import { parseInformation } from "../support/schemas.ts";
 
 const wire = (changes: Partial<Settings>): unknown =>
-  JSON.parse(JSON.stringify(relayInformation({ ...defaultSettings(), ...changes })));
+  parseInformation(JSON.stringify(relayInformation({ ...defaultSettings(), ...changes })));
 
 test("the document of the default settings", () => {
   expect(wire({})).toStrictEqual({
     name: "nandu",
     description: "A nandu relay.",
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70],
     software: "https://github.com/nandu-relay/nandu",
     version: VERSION,
     limitation: {
@@ -107,9 +108,9 @@ describe("a limitation follows its setting", () => {
 
 test("COUNT is supported only while it is on", () => {
   expect(wire({ "relay.count_max": 0 })).toMatchObject({
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 50, 59, 62, 67, 70],
   });
   expect(wire({ "relay.count_max": 1 })).toMatchObject({
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70],
   });
 });

@@ -14,8 +14,8 @@ const JSON_ONLY = { accept: "application/nostr+json" };
 const METHODS = "GET, HEAD, OPTIONS";
 
 const CORS = {
-  "access-control-allow-headers": "*",
-  "access-control-allow-methods": METHODS,
+  "access-control-allow-headers": "*, Authorization",
+  "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
   "access-control-allow-origin": "*",
 };
 const NOSNIFF = { "x-content-type-options": "nosniff" };

@@ -246,6 +246,7 @@ test("parsing leaves MATCH_ALL as it was", () => {
     since: 0,
     until: Number.MAX_SAFE_INTEGER,
     limit: null,
+    search: null,
   });
 });
 
@@ -425,7 +426,7 @@ describe("a filter between threads", () => {
     {
       desc: "without conditions",
       filter: MATCH_ALL,
-      row: [null, null, null, [], 0, Number.MAX_SAFE_INTEGER, null],
+      row: [null, null, null, [], 0, Number.MAX_SAFE_INTEGER, null, null],
     },
     {
       desc: "with all of them",
@@ -450,6 +451,7 @@ describe("a filter between threads", () => {
         2 ** 32,
         2 ** 53 - 1,
         0,
+        null,
       ],
     },
   ];

@@ -19,7 +19,7 @@ import {
 import { EventFactory } from "../support/events.ts";
 import { type Random, testRandomly } from "../support/random.ts";
 
-const limits = { filtersMax: 3, filterValuesMax: 5 };
+const limits = { filtersMax: 3, filterValuesMax: 5, searchKinds: new Set<number>() };
 const id = "ab".repeat(32);
 const long256 = "x".repeat(256);
 const long257 = "x".repeat(257);
@@ -206,10 +206,10 @@ for (const verb of ["REQ", "COUNT"]) {
 test("10,000 authors fit into one filter where the limits allow", () => {
   const authors = Array.from({ length: 10_000 }, (_, i) => i.toString(16).padStart(64, "0"));
   const text = JSON.stringify(["REQ", "s", { authors }]);
-  const message = parseClientMessage(text, { filtersMax: 1, filterValuesMax: 10_000 });
+  const message = parseClientMessage(text, { ...limits, filtersMax: 1, filterValuesMax: 10_000 });
   const filters = [{ ...MATCH_ALL, authors: new Set(authors) }];
   expect(message).toEqual({ type: "REQ", subscriptionId: "s", filters });
-  const refused = parseClientMessage(text, { filtersMax: 1, filterValuesMax: 9999 });
+  const refused = parseClientMessage(text, { ...limits, filtersMax: 1, filterValuesMax: 9999 });
   const frame = '["CLOSED","s","invalid: more than 9999 values in the filters"]';
   expect(refused).toEqual({ type: "refused", frame, closes: "s" });
 });
@@ -302,6 +302,11 @@ describe("encoders", () => {
       desc: "COUNT, at least",
       frame: encodeCount("q", 7, true),
       expected: '["COUNT","q",{"count":7,"approximate":true}]',
+    },
+    {
+      desc: "COUNT with registers",
+      frame: encodeCount("q", 7, false, "00ff"),
+      expected: '["COUNT","q",{"count":7,"hll":"00ff"}]',
     },
     {
       desc: "what stands before an event",

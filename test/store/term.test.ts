@@ -16,11 +16,14 @@ import {
   idKey,
   idOrder,
   kindKey,
+  specialKey,
   tagKey,
   vanishedKey,
   termRows,
 } from "../../src/store/term.ts";
+import { hllMark } from "../../src/store/hyperloglog.ts";
 import { checkIndex } from "../support/check-index.ts";
+import { naiveOffset } from "../support/naive-hll.ts";
 import { TestStore } from "../support/test-store.ts";
 import { author, Dice, makeEvent, sha256Hex } from "../support/unsigned-events.ts";
 
@@ -43,6 +46,7 @@ describe("a key is for ever", () => {
     ["a tag", tagKey("t", "nostr"), 0x16739e9e2ed8],
     ["a tag in upper case", tagKey("T", "nostr"), 0x16a5dddee7cc],
     ["an empty tag", tagKey("t", ""), 0x1bc9e1a39059],
+    ["special events' of a tag", specialKey(tagKey("t", "nostr")), 0x1ff65e9d2a5f],
     ["a tag beyond ASCII", tagKey("r", "é漢🐸\u0000"), 0x2ebd59f325d5],
     ["a long tag", tagKey("d", HEX.repeat(100)), 0x3f4de8aaeedf],
     ["a replaceable's address", addressKey(`0:${HEX}:`), 0xc7b8e61338e6],
@@ -162,6 +166,11 @@ describe("the keys of an event", () => {
       ],
     },
   ];
+  /** Of the author, for the value of the tag that has this key; none for a deletion's. */
+  const markOf = ({ pubkey, tags }: NostrEvent, key: number): number => {
+    const tag = tags.find(([name, value]) => key === tagKey(name ?? "", value ?? ""));
+    return tag === undefined ? 0 : hllMark(pubkey, naiveOffset(tag[1] ?? ""));
+  };
   for (const { desc, event, terms } of cases) {
     test(`${desc} are its author, kind, both, all, and what it is tagged with`, () => {
       const { id, pubkey, kind } = event;
@@ -173,6 +182,8 @@ describe("the keys of an event", () => {
         vanished: [vanishedKey(pubkey)],
         deletedAddress: 0,
         terms: [authorKey(pubkey), kindKey(kind), authorKindKey(pubkey, kind), ALL_KEY, ...terms],
+        marks: [0, 0, 0, 0, ...terms.map((key) => markOf(event, key))],
+        isSpecial: false,
       });
     });
   }
@@ -181,17 +192,35 @@ describe("the keys of an event", () => {
     const event = makeEvent({ kind: 30_000, created_at: 7, tags: [["d", "x"]] });
     const keys = eventKeys(event);
     const at = { age: -7, order: idOrder(event.id), seq: 3, info: 30_000 };
+    const mark = hllMark(author(0), naiveOffset("x"));
+    const infos = [30_000, 2 ** 46 + (authorKey(author(0)) % 2 ** 46), 30_000, 30_000];
     expect(termRows({ ...event, expires: 9 }, keys, 3)).toEqual([
       { ...at, key: keys.id },
-      ...keys.terms.map((key) => ({
+      ...[...infos, 30_000 + mark * 2 ** 16].map((info, i) => ({
         ...at,
-        key,
-        info: key === kindKey(30_000) ? authorKey(author(0)) : 30_000,
+        key: keys.terms[i]!,
+        info,
       })),
       { ...at, key: addressKey(`30000:${author(0)}:x`) },
       { ...at, key: EXPIRING_KEY, age: 9 },
     ]);
   });
+
+  for (const special of [
+    ["expiration", "2000"],
+    ["h", "group"],
+  ]) {
+    test(`of one with ${special[0]} say that it is special, each tag's by a key of its own`, () => {
+      const event = makeEvent({ tags: [["t", "x"], special] });
+      const keys = eventKeys(event);
+      const tags = special[0] === "h" ? ["t:x", "h:group"] : ["t:x"];
+      const own = tags.map((tag) => tagKey(tag.slice(0, 1), tag.slice(2)));
+      expect(keys.isSpecial).toBe(true);
+      expect(keys.terms.slice(4)).toEqual(own.flatMap((key) => [key, specialKey(key)]));
+      const rows = termRows({ ...event, expires: 0 }, keys, 3).slice(1);
+      expect(rows.map(({ info }) => info >= 2 ** 47)).toEqual(rows.map(() => true));
+    });
+  }
 });
 
 test("a deletion asks for ids unchecked and for addresses of its author only", () => {

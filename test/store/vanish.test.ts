@@ -148,6 +148,22 @@ describe("the history says", () => {
     ]);
   });
 
+  test("what became of events in the very batch that brought them", () => {
+    using store = new TestStore();
+    const [old, replacing] = [1000, 1001].map((created_at) => makeEvent({ kind: 0, created_at }));
+    const note = makeEvent({ content: "note" });
+    const deletion = makeEvent({ kind: 5, created_at: 1002, tags: [["e", note.id]] });
+    const request = vanish();
+    store.write(old!, replacing!, note, deletion, request);
+    expect(historyOf(store)).toEqual([
+      { id: old!.id, seq: 0, what: "replaced", detail: replacing!.id },
+      { id: note.id, seq: 0, what: "deleted", detail: deletion.id },
+      { id: replacing!.id, seq: 0, what: "vanished", detail: request.id },
+      { id: deletion.id, seq: 0, what: "vanished", detail: request.id },
+    ]);
+    expect(store.events()).toEqual([request]);
+  });
+
   test("only the last things, when there are many", () => {
     using store = new TestStore();
     for (let i = 0; i < 5000; i += 500) {

@@ -6,6 +6,7 @@ import { type NostrEvent, expirationOf } from "../../src/protocol/event.ts";
 import { decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
 import { Run } from "../../src/store/run.ts";
+import { isTallied } from "../../src/store/tally.ts";
 import { eventKeys, termRows } from "../../src/store/term.ts";
 import { naiveAddress } from "./naive-store.ts";
 
@@ -35,16 +36,47 @@ export function checkIndex(db: Database): string[] {
     if ((term[3] as number) > merging) problems.push(`term is too early in its table: ${text}`);
     found.add(text);
   }
-  for (const row of tailRows(db, problems)) {
+  const inTail = tailRows(db, problems);
+  const takenRows = inTail.filter(([key]) => key! % 1 !== 0);
+  for (const row of inTail) {
+    if (takenRows.includes(row)) continue;
     const text = row.join(" ");
     if ((row[3] as number) <= merged) problems.push(`term should have left the tail: ${text}`);
     if (!expected.has(text)) problems.push(`tail has a term without an event: ${text}`);
     found.add(text);
   }
+  checkTallies(db, expected, takenRows, merged, problems);
   for (const text of expected) if (!found.has(text)) problems.push(`term is missing: ${text}`);
   const last = rows.at(-1)?.[0] ?? 0;
   if (head < last) problems.push(`head is ${head}, the last event is ${last}`);
   return problems;
+}
+
+/** Each tally must count what the events up to its seq say, and nothing in `term` may be beyond. */
+function checkTallies(
+  db: Database,
+  expected: ReadonlySet<string>,
+  takenRows: readonly number[][],
+  merged: number,
+  problems: string[],
+): void {
+  const rows = [...expected].map((text) => text.split(" ").map(Number));
+  const tallies = db.query("SELECT key, upto, sums FROM tally").values();
+  for (const [key, upTo, sums] of tallies as [number, number, Uint8Array][]) {
+    const counted = new Map<number, number>();
+    for (const [of, , , seq, info] of takenRows as [number, number, number, number, number][]) {
+      if (of === key + 0.5 && seq > upTo) counted.set(info, (counted.get(info) ?? 0) + 1);
+    }
+    for (const [of, , , seq, info] of rows as [number, number, number, number, number][]) {
+      if (of !== key || !isTallied(info)) continue;
+      if (seq <= upTo) counted.set(info, (counted.get(info) ?? 0) + 1);
+      else if (seq <= merged) problems.push(`tally ${key} up to ${upTo} lacks event ${seq}`);
+    }
+    const pairs = [...counted].toSorted(([a], [b]) => a - b).flat();
+    if (!Bun.deepEquals(pairs, [...new Uint32Array(sums.slice().buffer)])) {
+      problems.push(`tally ${key} is not what ${pairs.length / 2} infos add up to`);
+    }
+  }
 }
 
 /** Of events that are still there. */

@@ -1,9 +1,10 @@
 // A bare client: sends JSON, keeps every frame in order, and waits for the one a test is about. It
 // hides nothing, so that tests can assert whole messages, but the challenge that each connection
-// begins with (NIP-42), which is `challenge`.
+// begins with (NIP-42), which is `challenge`. What no relay may send fails the test that gets it.
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { signInEvent } from "./events.ts";
+import { parseFrame } from "./schemas.ts";
 
 export type Frame = readonly unknown[];
 
@@ -25,13 +26,15 @@ export class Client {
   private onChallenge: () => void = () => {};
   /** Frames before this one have been returned by `next` already. */
   private at = 0;
+  /** Of each subscription, how many events `takeOf` has returned. */
+  private readonly taken = new Map<string, number>();
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
     this.closed = new Promise((resolve) => {
       socket.onclose = ({ code, reason }) => resolve({ code, reason });
     });
-    socket.onmessage = ({ data }) => this.onFirst(JSON.parse(String(data)) as Frame);
+    socket.onmessage = ({ data }) => this.onFirst(parseFrame(String(data)));
   }
 
   static async connect(url: string, options: Record<string, unknown> = {}): Promise<Client> {
@@ -69,6 +72,15 @@ export class Client {
     const frames: Frame[] = [];
     while (frames.length < count) frames.push(await this.next());
     return frames;
+  }
+
+  /** The next events of a subscription, after those that this has returned; waits for them. */
+  async takeOf(id: string, count: number): Promise<Frame[]> {
+    const seen = this.taken.get(id) ?? 0;
+    const own = (): Frame[] => this.frames.filter((one) => one[0] === "EVENT" && one[1] === id);
+    while (own().length < seen + count) await this.wait(() => true, `an event of ${id}`);
+    this.taken.set(id, seen + count);
+    return own().slice(seen, seen + count);
   }
 
   /** The first frame, received already or not, that starts like this. */
@@ -146,7 +158,7 @@ export class Client {
   private onFirst(frame: Frame): void {
     if (frame[0] !== "AUTH") throw new Error(`no challenge, but ${JSON.stringify(frame)}`);
     this.challenge = frame[1] as string;
-    this.socket.onmessage = ({ data }) => this.onFrame(JSON.parse(String(data)) as Frame);
+    this.socket.onmessage = ({ data }) => this.onFrame(parseFrame(String(data)));
     this.onChallenge();
   }
 

@@ -2,6 +2,7 @@
 // and keeps what became of each.
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { parseFrame } from "./schemas.ts";
 
 export class Publisher {
   /** Every event sent, answered or not. */
@@ -26,7 +27,7 @@ export class Publisher {
       };
     });
     socket.onmessage = ({ data }) => {
-      const [type, id, accepted, reason] = JSON.parse(String(data)) as [
+      const [type, id, accepted, reason] = parseFrame(String(data)) as [
         string,
         string,
         boolean,

@@ -2,6 +2,7 @@
 // or not, and reads only while it wants to.
 
 import type { Socket } from "bun";
+import { parseFrame } from "./schemas.ts";
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -155,7 +156,7 @@ export class RawSocket {
     for (;;) {
       const frame = await this.nextFrame();
       if (frame === null || frame.opcode === OPCODE.close) return null;
-      if (frame.opcode === OPCODE.text) return JSON.parse(frame.payload.toString()) as unknown[];
+      if (frame.opcode === OPCODE.text) return [...parseFrame(frame.payload.toString())];
     }
   }
 

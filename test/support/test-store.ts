@@ -6,7 +6,7 @@ import { candidateOf, decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
 import { EventReader } from "../../src/store/read.ts";
 import { openForReading, openForWriting, type StoreOptions } from "../../src/store/schema.ts";
-import { EventWriter, type WriteResult } from "../../src/store/write.ts";
+import { EventWriter, type WriterOptions, type WriteResult } from "../../src/store/write.ts";
 import { TempDir } from "./temp-dir.ts";
 
 /** Small enough that caches overflow; nothing here has to survive a power loss. */
@@ -74,10 +74,10 @@ export class TestStore {
   }
 
   /** Another connection that writes, as another process would. */
-  openWriter(): EventWriter {
+  openWriter(options: WriterOptions = this.options): EventWriter {
     const db = openForWriting(this.options);
     this.others.push(db);
-    return new EventWriter(db, this.options);
+    return new EventWriter(db, options);
   }
 
   openReader(): EventReader {

@@ -3,6 +3,7 @@
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { EventFactory, type EventOptions } from "./events.ts";
+import { countResult } from "./naive-hll.ts";
 
 /** The same events in every run: what varies here is said by the test. */
 const factory = new EventFactory(1);
@@ -16,6 +17,11 @@ export class Topic {
   constructor(name: string) {
     this.tag = ["t", name];
     this.filter = { "#t": [name] };
+  }
+
+  /** The answer to a COUNT by a filter that has the topic's, when these are its events. */
+  counted(id: string, events: readonly NostrEvent[]): readonly unknown[] {
+    return ["COUNT", id, countResult(this.tag[1], events)];
   }
 
   /** A note unless the options say otherwise; their tags come after the topic's own. */

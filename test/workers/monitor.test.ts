@@ -3,10 +3,12 @@
 // commit of its reader, exactly once. The oracle is a list searched from end to end.
 
 import { afterAll, describe, expect, test } from "bun:test";
+import { ControlVersion } from "../../src/policy/control.ts";
 import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { GroupsVersion } from "../../src/policy/groups/view.ts";
 import { NOBODY, type Viewer } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
@@ -82,12 +84,15 @@ class TestMonitor {
       changes: new Changes().shared,
       keyFilter: new KeyFilter().shared,
       removers: new HandledRemovers(1).shared,
+      control: new ControlVersion().shared,
+      groups: new GroupsVersion().shared,
       challengeSecret: "",
       inbound,
       websocket,
       writer: null,
       readers: [],
       monitors: [],
+      indexers: [],
     } as const;
     this.monitor = new Monitor(station, bell);
   }
