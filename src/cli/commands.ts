@@ -16,6 +16,7 @@ import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
 import { searchCommand } from "./search.ts";
+import { syncCommand } from "./sync.ts";
 import { uploadCommand } from "./upload.ts";
 import { whyCommand } from "./why.ts";
 
@@ -47,6 +48,7 @@ const COMMANDS: readonly Command[] = [
   relayCommand,
   importCommand,
   exportCommand,
+  syncCommand,
   downloadCommand,
   uploadCommand,
   scanCommand,

@@ -25,15 +25,7 @@ function run(args: readonly string[]): Promise<number> {
 export async function download({ peer, session, intake, report }: Transfer): Promise<void> {
   report.begin("down");
   const sink: PageSink = {
-    onEvent: (event) => {
-      report.received += 1;
-      intake.take(event);
-    },
-    onFlaw: (flaw) => {
-      report.received += 1;
-      intake.refuse(flaw);
-    },
-    onPage: () => intake.flush(),
+    ...report.sink(intake),
     onCutSecond: (second) => {
       report.addProblem(`it may have more events of second ${second} than it sends at once`);
     },

@@ -1,6 +1,7 @@
 // What a transfer has come to so far, both ways: a line each second on standard error, and a
 // summary at its end. Belongs to its command.
 
+import type { PageSink } from "../mesh/paging.ts";
 import type { Answer } from "../mesh/relay-client.ts";
 import type { Intake } from "./intake.ts";
 
@@ -18,7 +19,7 @@ export class TransferReport {
   /** Protected events (NIP-70), which aren't ours to send. */
   protectedCount = 0;
   /** How many there are to be received and sent, when that is known. */
-  expected: { readonly down: number; readonly up: number } | null = null;
+  private expected: { readonly down: number; readonly up: number } | null = null;
   private readonly refusedThere = new Map<string, number>();
   private readonly problems: string[] = [];
   private readonly intake: Intake;
@@ -44,6 +45,35 @@ export class TransferReport {
       this.refusedThere.set(shown, (this.refusedThere.get(shown) ?? 0) + 1);
     }
   };
+
+  get takenCount(): number {
+    return this.taken;
+  }
+
+  /** Where events from the relay go. */
+  sink(intake: Intake): Pick<PageSink, "onEvent" | "onFlaw" | "onPage"> {
+    return {
+      onEvent: (event) => {
+        this.received += 1;
+        intake.take(event);
+      },
+      onFlaw: (flaw) => {
+        this.received += 1;
+        intake.refuse(flaw);
+      },
+      onPage: () => intake.flush(),
+    };
+  }
+
+  /** A line of what has been found out. */
+  tell(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  /** So many more are to be received and sent. */
+  expect(down: number, up: number): void {
+    this.expected = { down: this.received + down, up: this.sent + up };
+  }
 
   addMissing(): void {
     this.missing += 1;

@@ -27,7 +27,8 @@ export const EXIT_INCOMPLETE = 3;
 
 export const PEER_VALUES = ["--filter", "--range", "--timeout", "--key-file"] as const;
 
-export const PEER_HELP = `  --filter JSON    only what matches a filter of NIP-01, or any of an array of them
+export const PEER_HELP = `\
+  --filter JSON    only what matches a filter of NIP-01, or an array of filters
   --range S-E      only what is from S to E ago: 2M-, -1w, 1Y-3w; units s m h d w M Y
   --timeout TIME   how long the relay may be silent while it owes an answer (default 30s)
   --key-file FILE  sign in with that key (NIP-42), 64 hex digits or an nsec

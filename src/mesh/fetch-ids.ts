@@ -1,6 +1,6 @@
-// Events of another relay by their ids: a few requests at a time, each for a batch of ids; what a
-// relay leaves out of an answer, because it sends few events at once, is asked for again. Belongs
-// to one thread.
+// Events of another relay by their ids: a few requests at a time, each for a batch of ids; what is
+// left out of an answer, because the relay sends few events at once, is asked for again. Belongs to
+// one thread.
 
 import { NO_EVENT_LIMITS, parseEvent } from "../protocol/event.ts";
 import { NOT_ASKED_FOR, type PageSink } from "./paging.ts";

@@ -1,6 +1,6 @@
-// All stored events of another relay that a filter matches, however few it sends at once: page after
-// page from the newest on, each asked `until` the oldest second of the one before, that second
-// included, because a page may end within a second (NIP-67). Belongs to one thread.
+// All stored events of another relay that a filter matches, however few it sends at once: page
+// after page from the newest on, each asked `until` the oldest second of the one before, that
+// second included, because a page may end within a second (NIP-67). Belongs to one thread.
 //
 // What has come of the boundary second is known and not given again. When that second fills whole
 // pages, so that nothing older ever comes, it is asked for alone with a larger limit; what a relay

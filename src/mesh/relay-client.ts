@@ -3,8 +3,8 @@
 //
 // The peer may be anything: what is no message, too long, or silence where an answer is due ends
 // the connection, with an error for everybody who waits for something. What nobody takes is not
-// read (subscription.ts), so memory is bounded. What comes for questions that are no longer asked is
-// dropped.
+// read (subscription.ts), so memory is bounded. What comes for questions that are no longer asked
+// is dropped.
 
 import type { RelayKey } from "../crypto/relay-key.ts";
 import { KIND_AUTH } from "../protocol/kind.ts";
@@ -40,7 +40,7 @@ export type SyncAnswer =
 /** What is kept for those who haven't taken it: beyond that, the socket isn't read. */
 const KEPT_BYTES_MAX = 4 << 20;
 const KEPT_BYTES_LOW = 1 << 20;
-/** How long to wait for a challenge, when there is a key: most relays send one at once, or never. */
+/** How long to wait for a challenge, when there is a key: most send one at once, or never. */
 const CHALLENGE_WAIT_MS = 1000;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
@@ -50,6 +50,11 @@ const CLOSE_NORMAL = 1000;
 interface Published {
   readonly json: string;
   readonly result: PromiseWithResolvers<Answer>;
+}
+
+interface Exchange {
+  readonly result: PromiseWithResolvers<SyncAnswer>;
+  readonly isOpening: boolean;
 }
 
 interface Asked {
@@ -65,7 +70,7 @@ export class RelayClient {
   private readonly published = new Map<string, Published>();
   /** Subscriptions and events that were sent again after signing in: not twice. */
   private readonly retried = new Set<string>();
-  private sync: PromiseWithResolvers<SyncAnswer> | null = null;
+  private sync: Exchange | null = null;
   private subscriptionCount = 0;
   private keptBytes = 0;
   private heardAt = performance.now();
@@ -148,16 +153,20 @@ export class RelayClient {
     return result.promise;
   }
 
-  /** Sends a NEG-OPEN or NEG-MSG; one at a time. */
-  async exchange(...message: readonly unknown[]): Promise<SyncAnswer> {
+  /**
+   * Sends a NEG-OPEN or NEG-MSG and waits for what comes of it; one at a time. `isOpening`: a
+   * NOTICE is an answer, too, of a relay that doesn't know such messages.
+   */
+  async exchange(message: readonly unknown[], isOpening: boolean): Promise<SyncAnswer> {
     if (this.failure !== null) throw this.failure;
     if (this.sync !== null) throw new Error("assert: two messages of a sync at once");
-    const sync = Promise.withResolvers<SyncAnswer>();
-    this.sync = sync;
-    const silence = setTimeout(() => sync.resolve({ kind: "silence" }), this.options.timeoutMs);
+    const result = Promise.withResolvers<SyncAnswer>();
+    this.sync = { result, isOpening };
+    const { timeoutMs } = this.options;
+    const silence = setTimeout(() => result.resolve({ kind: "silence" }), timeoutMs);
     try {
       this.send(JSON.stringify(message));
-      return await sync.promise;
+      return await result.promise;
     } finally {
       clearTimeout(silence);
       this.sync = null;
@@ -220,17 +229,20 @@ export class RelayClient {
         this.onOk(message.id, message);
         break;
       case "NOTICE":
-        if (this.sync !== null) this.sync.resolve({ kind: "notice", text: message.text });
-        else this.options.onNotice(message.text);
+        if (this.sync?.isOpening) {
+          this.sync.result.resolve({ kind: "notice", text: message.text });
+        } else {
+          this.options.onNotice(message.text);
+        }
         break;
       case "AUTH":
         this.onChallenge(message.challenge);
         break;
       case "NEG-MSG":
-        this.sync?.resolve({ kind: "message", message: message.message });
+        this.sync?.result.resolve({ kind: "message", message: message.message });
         break;
       case "NEG-ERR":
-        this.sync?.resolve({ kind: "error", reason: message.reason });
+        this.sync?.result.resolve({ kind: "error", reason: message.reason });
         break;
       case "other":
         break;
@@ -349,7 +361,7 @@ export class RelayClient {
     this.failure = error;
     clearInterval(this.watch);
     this.challenged.reject(error);
-    this.sync?.reject(error);
+    this.sync?.result.reject(error);
     for (const { result } of this.published.values()) result.reject(error);
     this.published.clear();
     for (const { subscription } of this.asked.values()) subscription.fail(error);

@@ -72,7 +72,19 @@ export class Session {
   }
 
   close(): void {
-    this.client?.close();
+    this.stop(new PeerError("the connection was closed here"));
+  }
+
+  /** Several things at once: when one fails, the others end, too, before this does. */
+  async together(...tasks: readonly Promise<void>[]): Promise<void> {
+    const stopping = tasks.map((task) =>
+      task.catch((error: unknown) => {
+        this.stop(error instanceof Error ? error : new Error(String(error)));
+        throw error;
+      }),
+    );
+    const results = await Promise.allSettled(stopping);
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   /** One at a time, for all that go on at the same time. */

@@ -111,10 +111,11 @@ describe("broken connections", () => {
   test("a relay that isn't there, or is none, is one line and exit code 1", async () => {
     using dir = new TempDir();
     using server = Bun.serve({ port: 0, fetch: () => new Response("hello") });
-    const nowhere = await download(dir, "ws://127.0.0.1:1");
+    const url = "ws://127.0.0.1:1";
+    const nowhere = await download(dir, url);
     expect([nowhere.code, nowhere.report]).toEqual([
       1,
-      "nandu: can't connect to ws://127.0.0.1:1: WebSocket connection to 'ws://127.0.0.1:1/' failed: Failed to connect\n",
+      `nandu: can't connect to ${url}: WebSocket connection to '${url}/' failed: Failed to connect\n`,
     ]);
     const web = await download(dir, `ws://127.0.0.1:${server.port}`);
     expect(web.code).toBe(1);

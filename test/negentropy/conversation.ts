@@ -1,6 +1,6 @@
 // A whole sync in memory, both sides ours. Checks on the way what every message must be.
 
-import { Initiator } from "./initiator.ts";
+import { Initiator } from "../../src/negentropy/initiator.ts";
 import type { ItemStorage } from "../../src/negentropy/item-storage.ts";
 import { respond } from "../../src/negentropy/responder.ts";
 import { hex } from "./items.ts";

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { type WireBound, START, END } from "../../src/negentropy/bound.ts";
-import { Initiator } from "./initiator.ts";
+import { Initiator } from "../../src/negentropy/initiator.ts";
 import {
   FINGERPRINT,
   type Flaw,

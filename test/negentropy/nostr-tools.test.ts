@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { nip77 } from "nostr-tools";
-import { Initiator } from "./initiator.ts";
+import { Initiator } from "../../src/negentropy/initiator.ts";
 import { respond } from "../../src/negentropy/responder.ts";
 import { forEachSeed } from "../support/unsigned-events.ts";
 import { hex, type Item, naiveDifference, type Pair, randomPair, vectorOf } from "./items.ts";

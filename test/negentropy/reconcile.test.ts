@@ -3,7 +3,7 @@
 
 import { expect, test } from "bun:test";
 import { END } from "../../src/negentropy/bound.ts";
-import { Initiator } from "./initiator.ts";
+import { Initiator } from "../../src/negentropy/initiator.ts";
 import type { ItemStorage } from "../../src/negentropy/item-storage.ts";
 import { RangeWriter } from "../../src/negentropy/range-writer.ts";
 import { respond } from "../../src/negentropy/responder.ts";

@@ -12,14 +12,7 @@
 // certain: ids may come again or not exist, and it may go on for ever. How many messages are enough
 // is for the caller to say.
 
-import {
-  amongOurs,
-  compareBounds,
-  END,
-  ID_BYTES,
-  START,
-  type WireBound,
-} from "../../src/negentropy/bound.ts";
+import { amongOurs, compareBounds, END, ID_BYTES, START, type WireBound } from "./bound.ts";
 import {
   assertFrameBytesMax,
   describe,
@@ -27,16 +20,10 @@ import {
   type Range,
   type SaidRange,
   sumOf,
-} from "../../src/negentropy/describe.ts";
-import type { ItemStorage } from "../../src/negentropy/item-storage.ts";
-import {
-  FINGERPRINT,
-  type Flaw,
-  findFlaw,
-  ID_LIST,
-  RangeReader,
-} from "../../src/negentropy/range-reader.ts";
-import { RangeWriter } from "../../src/negentropy/range-writer.ts";
+} from "./describe.ts";
+import type { ItemStorage } from "./item-storage.ts";
+import { FINGERPRINT, type Flaw, findFlaw, ID_LIST, RangeReader } from "./range-reader.ts";
+import { RangeWriter } from "./range-writer.ts";
 
 /** Ids of ours that are compared with a list at once. */
 const RUN_IDS_MAX = 4096;

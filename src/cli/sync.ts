@@ -1,0 +1,201 @@
+// `nandu sync`: this relay and another one come to have the same, as far as each wants it: what
+// only one of them has is found by NIP-77, and nothing else is transferred.
+
+import { fetchByIds } from "../mesh/fetch-ids.ts";
+import type { IdList } from "../mesh/id-list.ts";
+import { readItems } from "../mesh/local-items.ts";
+import { type Differences, reconcile } from "../mesh/reconcile.ts";
+import { A_FEW_TIMES } from "../mesh/retry.ts";
+import { uploadEvents } from "../mesh/upload.ts";
+import { MATCH_ALL } from "../protocol/filter.ts";
+import { ItemReader } from "../store/item-scan.ts";
+import type { EventReader } from "../store/read.ts";
+import { openForReading, storeOptions } from "../store/schema.ts";
+import { type Command, configure, parseFlags, UsageError } from "./command.ts";
+import { download } from "./download.ts";
+import { Output, OutputClosed } from "./output.ts";
+import { openScan } from "./scan.ts";
+import {
+  parsePeer,
+  PEER_HELP,
+  PEER_VALUES,
+  type PeerFilter,
+  runTransfer,
+  say,
+  type Transfer,
+} from "./transfer.ts";
+import { outgoing, parseCount, upload } from "./upload.ts";
+
+/** As strfry's. In bytes: in hex twice as many. */
+const FRAME_BYTES_DEFAULT = 60_000;
+const FRAME_BYTES_MIN = 4096;
+const FRAME_BYTES_MAX = 1 << 20;
+/** Unanswered events: more are sent when there are half of them. As strfry's. */
+const UPLOAD_HIGH_WATER = 100;
+/** Events read at once. */
+const BATCH_IDS = 64;
+
+const DIRECTIONS = ["both", "down", "up", "none"] as const;
+
+const usage = `Usage: nandu sync [--dir both|down|up|none] [--print-missing] [--frame-size-limit N]
+                  [--filter JSON] [--range S-E] URL
+
+Finds what only this relay or only the other one has (NIP-77) and transfers that: down to this
+relay, where each event is checked as if its author published it here, and up to the other. Safe
+beside a running relay. With a relay that can't do that, everything is downloaded, or uploaded.
+
+  --dir DIR             both, which is the default, or down, up, or none: only compare
+  --print-missing       print have,ID for what only this relay has, need,ID for what it hasn't
+  --frame-size-limit N  bytes of a message at most (default ${FRAME_BYTES_DEFAULT})
+${PEER_HELP}
+Example: nandu sync --dir down --filter '{"kinds":[0,3,10002]}' wss://relay.example
+`;
+
+interface SyncOptions {
+  readonly isDown: boolean;
+  readonly isUp: boolean;
+  readonly isPrinting: boolean;
+  readonly frameBytesMax: number;
+}
+
+function run(args: readonly string[]): Promise<number> {
+  const { rest } = configure(args);
+  const parsed = parseFlags(
+    rest,
+    ["--print-missing"],
+    [...PEER_VALUES, "--dir", "--frame-size-limit"],
+  );
+  const peer = parsePeer(parsed);
+  const direction = parseDirection(parsed.values.get("--dir") ?? "both", DIRECTIONS);
+  const options = {
+    isDown: direction === "both" || direction === "down",
+    isUp: direction === "both" || direction === "up",
+    isPrinting: parsed.flags.has("--print-missing"),
+    frameBytesMax: parseFrameBytes(parsed.values.get("--frame-size-limit")),
+  };
+  return runTransfer(peer, { retry: A_FEW_TIMES, isEndless: false }, async (transfer) => {
+    const db = openForReading(storeOptions());
+    try {
+      if (options.isDown) transfer.report.begin("down");
+      if (options.isUp) transfer.report.begin("up");
+      await new Syncing(transfer, new ItemReader(db), options).run();
+    } finally {
+      db.close();
+    }
+  });
+}
+
+export function parseDirection<D extends string>(text: string, directions: readonly D[]): D {
+  const direction = directions.find((one) => one === text);
+  if (direction !== undefined) return direction;
+  throw new UsageError(`--dir: ${text} is none of ${directions.join(", ")}`);
+}
+
+function parseFrameBytes(text: string | undefined): number {
+  const bytes = parseCount("--frame-size-limit", text, FRAME_BYTES_DEFAULT);
+  if (bytes >= FRAME_BYTES_MIN && bytes <= FRAME_BYTES_MAX) return bytes;
+  const bounds = `from ${FRAME_BYTES_MIN} to ${FRAME_BYTES_MAX}`;
+  throw new UsageError(`--frame-size-limit: it must be ${bounds}`);
+}
+
+class Syncing {
+  private readonly transfer: Transfer;
+  private readonly reader: ItemReader;
+  private readonly options: SyncOptions;
+
+  constructor(transfer: Transfer, reader: ItemReader, options: SyncOptions) {
+    this.transfer = transfer;
+    this.reader = reader;
+    this.options = options;
+  }
+
+  async run(): Promise<void> {
+    for (const filter of this.transfer.peer.filters) await this.syncFilter(filter);
+  }
+
+  private async syncFilter(peerFilter: PeerFilter): Promise<void> {
+    const { session, intake, report } = this.transfer;
+    const { filter, json } = peerFilter;
+    const { frameBytesMax, isPrinting } = this.options;
+    for (;;) {
+      const result = await reconcile(session, {
+        filter: json,
+        readItems: () => readItems(this.reader, filter),
+        frameBytesMax,
+      });
+      if (result.kind === "unsupported") {
+        await this.transferAll(peerFilter, result.why);
+        return;
+      }
+      const { have, need, itemCount } = result;
+      report.tell(`${itemCount} events here, ${have.count} only here, ${need.count} only there`);
+      if (isPrinting) printMissing(result);
+      const before = intake.counts.stored + report.takenCount;
+      await this.transferDifferences(result);
+      if (!result.isPartial) return;
+      if (intake.counts.stored + report.takenCount === before) {
+        report.addProblem("there are more differences than can be kept, and none goes away");
+        return;
+      }
+    }
+  }
+
+  private transferDifferences({ have, need }: Differences): Promise<void> {
+    const { session, intake, report } = this.transfer;
+    const { isDown, isUp } = this.options;
+    report.expect(isDown ? need.count : 0, isUp ? have.count : 0);
+    const tasks: Promise<void>[] = [];
+    if (isUp) {
+      const events = outgoing(eventsOf(this.reader, have), report);
+      tasks.push(uploadEvents(session, events, UPLOAD_HIGH_WATER, report.onAnswer));
+    }
+    if (isDown) {
+      const ids = need[Symbol.iterator]();
+      const sink = {
+        ...report.sink(intake),
+        onMissing: () => report.addMissing(),
+      };
+      tasks.push(fetchByIds(session, () => ids.next().value ?? null, sink));
+    }
+    return session.together(...tasks);
+  }
+
+  /** With a relay that can't compare. */
+  private async transferAll(filter: PeerFilter, why: string): Promise<void> {
+    const { isDown, isUp, isPrinting } = this.options;
+    const { report, peer } = this.transfer;
+    say(`it has no negentropy (NIP-77): ${why}`);
+    if (isPrinting || (!isDown && !isUp)) {
+      report.addProblem("without that, what is missing can't be told");
+    }
+    const transfer = { ...this.transfer, peer: { ...peer, filters: [filter] } };
+    if (isDown) await download(transfer);
+    if (isUp) await upload(transfer, UPLOAD_HIGH_WATER);
+  }
+}
+
+function* eventsOf(reader: EventReader, ids: IdList): Generator<{ readonly text: Buffer }> {
+  for (let done = 0; done < ids.count; done += BATCH_IDS) {
+    const batch = new Set<string>();
+    for (let i = done; i < Math.min(ids.count, done + BATCH_IDS); i++) batch.add(ids.at(i));
+    yield* openScan(reader, [{ ...MATCH_ALL, ids: batch }]);
+  }
+}
+
+function printMissing({ have, need }: Differences): void {
+  const output = new Output();
+  try {
+    for (const id of have) output.line(Buffer.from(`have,${id}`));
+    for (const id of need) output.line(Buffer.from(`need,${id}`));
+    output.flush();
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) throw error; // nobody reads it: what is missing goes on
+  }
+}
+
+export const syncCommand: Command = {
+  name: "sync",
+  summary: "exchange with another relay what only one of the two has",
+  usage,
+  run,
+};

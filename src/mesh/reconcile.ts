@@ -1,0 +1,128 @@
+// Which events only we have, and which only another relay, by NIP-77. All differences are found
+// before anything is transferred, so that the relay needs to keep its side of it for moments only;
+// when the connection breaks, it begins anew with what is stored by then. Belongs to one thread.
+
+import { Initiator } from "../negentropy/initiator.ts";
+import type { ItemVector } from "../negentropy/item-vector.ts";
+import { IdList } from "./id-list.ts";
+import type { FilterJson } from "./paging.ts";
+import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
+import type { RelayClient, SyncAnswer } from "./relay-client.ts";
+import type { Session } from "./session.ts";
+
+export interface Differences {
+  readonly have: IdList;
+  readonly need: IdList;
+  /** How many events of ours were compared. */
+  readonly itemCount: number;
+  /** There were too many to keep: more will be found next time. */
+  readonly isPartial: boolean;
+}
+
+export type Reconciled =
+  | ({ readonly kind: "found" } & Differences)
+  /** The relay doesn't do it, as far as can be seen. */
+  | { readonly kind: "unsupported"; readonly why: string };
+
+export interface ReconcileOptions {
+  readonly filter: FilterJson;
+  /** What the filter matches here; called again when a connection breaks. */
+  readonly readItems: () => ItemVector;
+  /** Of a message of ours, in bytes; in hex it takes twice as many. */
+  readonly frameBytesMax: number;
+}
+
+/** As strfry's. */
+const SYNC_ID = "N";
+/** 128 MB. */
+const IDS_MAX = 2 ** 22;
+/** Far more than the most different sets need with the smallest messages. */
+const ROUNDS_MAX = 100_000;
+
+export function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
+  return session.run((client) => new Reconciliation(client, options).run());
+}
+
+class Reconciliation {
+  private readonly client: RelayClient;
+  private readonly options: ReconcileOptions;
+  private readonly items: ItemVector;
+  private readonly have = new IdList();
+  private readonly need = new IdList();
+  private readonly initiator: Initiator;
+
+  constructor(client: RelayClient, options: ReconcileOptions) {
+    this.client = client;
+    this.options = options;
+    this.items = options.readItems();
+    this.initiator = new Initiator(this.items, options.frameBytesMax, {
+      onHave: (id) => this.have.add(id),
+      onNeed: (id) => this.need.add(id),
+    });
+  }
+
+  async run(): Promise<Reconciled> {
+    const opening = await this.open();
+    if (opening.kind !== "message") return this.refused(opening);
+    let { message } = opening;
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const outcome = this.initiator.reconcile(message);
+      switch (outcome.kind) {
+        case "done":
+          return this.end(false);
+        case "flawed":
+          throw new PeerFault(`its message of a sync is flawed: ${outcome.flaw}`);
+        case "version": {
+          const why = `version 0x${outcome.version.toString(16)} of negentropy`;
+          return { kind: "unsupported", why };
+        }
+        case "message":
+          if (this.have.count + this.need.count > IDS_MAX) return this.end(true);
+          message = await this.next(outcome.message);
+      }
+    }
+    throw new PeerFault(`the sync had no end after ${ROUNDS_MAX} messages`);
+  }
+
+  private async open(): Promise<SyncAnswer> {
+    const first = Buffer.from(this.initiator.initiate()).toString("hex");
+    const message = ["NEG-OPEN", SYNC_ID, this.options.filter, first];
+    const answer = await this.client.exchange(message, true);
+    const needsSignIn = answer.kind === "error" && /^auth-required\b/.test(answer.reason);
+    if (!needsSignIn || !(await this.client.signIn())) return answer;
+    return this.client.exchange(message, true);
+  }
+
+  private refused(answer: Exclude<SyncAnswer, { kind: "message" }>): Reconciled {
+    switch (answer.kind) {
+      case "silence":
+        return { kind: "unsupported", why: "no answer" };
+      case "notice":
+        return { kind: "unsupported", why: shown(answer.text) };
+      case "error":
+        if (/^unsupported\b/.test(answer.reason)) {
+          return { kind: "unsupported", why: shown(answer.reason) };
+        }
+        throw new PeerRefusal("it refused the sync", shown(answer.reason));
+    }
+  }
+
+  private async next(message: Uint8Array): Promise<Uint8Array> {
+    const hex = Buffer.from(message).toString("hex");
+    const answer = await this.client.exchange(["NEG-MSG", SYNC_ID, hex], false);
+    if (answer.kind === "message") return answer.message;
+    if (answer.kind === "silence") throw new PeerError("it didn't answer a message of the sync");
+    const text = answer.kind === "error" ? answer.reason : answer.text;
+    if (answer.kind === "error" && /^closed\b/.test(text)) {
+      this.client.close();
+      throw new PeerError(`it ended the sync: ${shown(text)}`);
+    }
+    throw new PeerRefusal("it ended the sync", shown(text));
+  }
+
+  private end(isPartial: boolean): Reconciled {
+    this.client.endSync(SYNC_ID);
+    const { have, need, items } = this;
+    return { kind: "found", have, need, itemCount: items.count, isPartial };
+  }
+}
