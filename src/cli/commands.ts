@@ -16,6 +16,7 @@ import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
 import { searchCommand } from "./search.ts";
+import { streamCommand } from "./stream.ts";
 import { syncCommand } from "./sync.ts";
 import { uploadCommand } from "./upload.ts";
 import { whyCommand } from "./why.ts";
@@ -51,6 +52,7 @@ const COMMANDS: readonly Command[] = [
   syncCommand,
   downloadCommand,
   uploadCommand,
+  streamCommand,
   scanCommand,
   searchCommand,
   explainCommand,

@@ -30,6 +30,8 @@ import { outgoing, parseCount, upload } from "./upload.ts";
 const FRAME_BYTES_DEFAULT = 60_000;
 const FRAME_BYTES_MIN = 4096;
 const FRAME_BYTES_MAX = 1 << 20;
+/** Some times what an honest relay needs for a million differences, with the smallest messages. */
+const ROUNDS_MAX = 50_000;
 /** Unanswered events: more are sent when there are half of them. As strfry's. */
 const UPLOAD_HIGH_WATER = 100;
 /** Events read at once. */
@@ -122,6 +124,7 @@ class Syncing {
         filter: json,
         readItems: () => readItems(this.reader, filter),
         frameBytesMax,
+        roundsMax: ROUNDS_MAX,
       });
       if (result.kind === "unsupported") {
         await this.transferAll(peerFilter, result.why);

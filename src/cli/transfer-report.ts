@@ -25,6 +25,8 @@ export class TransferReport {
   private readonly intake: Intake;
   private readonly startedAt = performance.now();
   private readonly timer = setInterval(() => this.printProgress(), PROGRESS_MS);
+  /** How many events had been transferred when progress was last shown. */
+  private shownAt = 0;
   private hasBegun = { down: false, up: false };
 
   constructor(intake: Intake) {
@@ -104,14 +106,15 @@ export class TransferReport {
       lines.push(`down: ${this.received} events in ${this.pace(this.received)}`);
       lines.push(`  ${stored} stored`);
       if (known > 0) lines.push(`  ${known} here already`);
-      for (const [reason, count] of refused) lines.push(`  ${count} ${reason}`);
+      for (const [reason, count] of mostFirst(refused)) lines.push(`  ${count} ${reason}`);
       if (this.missing > 0) lines.push(`  ${this.missing} gone there, or not given`);
     }
     if (this.hasBegun.up) {
       lines.push(`up: ${this.sent} events in ${this.pace(this.sent)}`);
       lines.push(`  ${this.taken} taken`);
       if (this.thereAlready > 0) lines.push(`  ${this.thereAlready} there already`);
-      for (const [reason, count] of this.refusedThere) lines.push(`  ${count} ${reason}`);
+      for (const [reason, count] of mostFirst(this.refusedThere))
+        lines.push(`  ${count} ${reason}`);
       if (this.protectedCount > 0) lines.push(`  ${this.protectedCount} protected, not sent`);
     }
     for (const problem of this.problems) lines.push(`nandu: ${problem}`);
@@ -124,6 +127,9 @@ export class TransferReport {
   }
 
   private printProgress(): void {
+    const moved = this.received + this.sent;
+    if (moved === this.shownAt) return;
+    this.shownAt = moved;
     const { down, up } = this.hasBegun;
     const parts: string[] = [];
     if (down) {
@@ -141,4 +147,8 @@ export class TransferReport {
   private rate(count: number): string {
     return `${Math.round((count * 1000) / (performance.now() - this.startedAt))}/s`;
   }
+}
+
+function mostFirst(counts: ReadonlyMap<string, number>): [reason: string, count: number][] {
+  return [...counts].toSorted(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
 }

@@ -14,6 +14,7 @@ import { readKeyFile } from "../crypto/relay-key.ts";
 import type { FilterJson } from "../mesh/paging.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "../mesh/peer-error.ts";
 import { proxyFor } from "../mesh/proxy.ts";
+import { CHALLENGE_WAIT_MS } from "../mesh/relay-client.ts";
 import type { RetryPolicy } from "../mesh/retry.ts";
 import { Session } from "../mesh/session.ts";
 import { type Filter, parseFilter } from "../protocol/filter.ts";
@@ -117,12 +118,14 @@ export async function runTransfer(
   process.once("SIGTERM", stop);
   const intake = new Intake();
   const report = new TransferReport(intake);
+  let isOver = false;
   try {
     await session.open();
     await body({ peer, session, intake, report });
   } catch (error) {
     if (error instanceof Interrupted) {
-      if (!isEndless) report.addProblem("interrupted");
+      if (isEndless) isOver = true;
+      else report.addProblem("interrupted");
     } else if (!isOfPeer(error)) {
       throw error;
     } else {
@@ -136,7 +139,7 @@ export async function runTransfer(
     intake.close();
   }
   process.stderr.write(report.summary());
-  if (report.isComplete) return EXIT_OK;
+  if (isOver || report.isComplete) return EXIT_OK;
   return report.isEmpty ? EXIT_FAILED : EXIT_INCOMPLETE;
 }
 
@@ -145,6 +148,7 @@ function openSession({ url, timeoutMs, keyFile }: Peer, retry: RetryPolicy): Ses
     url,
     retry,
     timeoutMs,
+    challengeWaitMs: CHALLENGE_WAIT_MS,
     key: keyFile === null ? null : readKeyFile(keyFile),
     proxy: proxyFor(url, process.env),
     messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),

@@ -30,14 +30,14 @@ export interface ReconcileOptions {
   readonly readItems: () => ItemVector;
   /** Of a message of ours, in bytes; in hex it takes twice as many. */
   readonly frameBytesMax: number;
+  /** Answers of the relay. */
+  readonly roundsMax: number;
 }
 
 /** As strfry's. */
 const SYNC_ID = "N";
 /** 128 MB. */
 const IDS_MAX = 2 ** 22;
-/** Far more than the most different sets need with the smallest messages. */
-const ROUNDS_MAX = 100_000;
 
 export function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
   return session.run((client) => new Reconciliation(client, options).run());
@@ -65,7 +65,8 @@ class Reconciliation {
     const opening = await this.open();
     if (opening.kind !== "message") return this.refused(opening);
     let { message } = opening;
-    for (let round = 0; round < ROUNDS_MAX; round++) {
+    const { roundsMax } = this.options;
+    for (let round = 0; round < roundsMax; round++) {
       const outcome = this.initiator.reconcile(message);
       switch (outcome.kind) {
         case "done":
@@ -81,7 +82,7 @@ class Reconciliation {
           message = await this.next(outcome.message);
       }
     }
-    throw new PeerFault(`the sync had no end after ${ROUNDS_MAX} messages`);
+    throw new PeerFault(`the sync had no end after ${roundsMax} messages`);
   }
 
   private async open(): Promise<SyncAnswer> {
@@ -111,13 +112,13 @@ class Reconciliation {
     const hex = Buffer.from(message).toString("hex");
     const answer = await this.client.exchange(["NEG-MSG", SYNC_ID, hex], false);
     if (answer.kind === "message") return answer.message;
-    if (answer.kind === "silence") throw new PeerError("it didn't answer a message of the sync");
-    const text = answer.kind === "error" ? answer.reason : answer.text;
-    if (answer.kind === "error" && /^closed\b/.test(text)) {
-      this.client.close();
-      throw new PeerError(`it ended the sync: ${shown(text)}`);
+    const said = answer.kind === "error" ? shown(answer.reason) : "no answer to a message of it";
+    if (answer.kind === "error" && !/^closed\b/.test(said)) {
+      throw new PeerRefusal("it ended the sync", said);
     }
-    throw new PeerRefusal("it ended the sync", shown(text));
+    const error = new PeerError(`it ended the sync: ${said}`);
+    this.client.close(error); // what comes late must not be taken for an answer to what comes next
+    throw error;
   }
 
   private end(isPartial: boolean): Reconciled {

@@ -15,6 +15,8 @@ import { Subscription } from "./subscription.ts";
 export interface ClientOptions {
   /** Whom to sign in as; null for nobody. */
   readonly key: RelayKey | null;
+  /** With a key, how long to wait for a challenge before anything is asked. */
+  readonly challengeWaitMs: number;
   /** Silence for so long where an answer is due ends the connection. */
   readonly timeoutMs: number;
   /** Of a message, in UTF-16 code units. */
@@ -40,8 +42,8 @@ export type SyncAnswer =
 /** What is kept for those who haven't taken it: beyond that, the socket isn't read. */
 const KEPT_BYTES_MAX = 4 << 20;
 const KEPT_BYTES_LOW = 1 << 20;
-/** How long to wait for a challenge, when there is a key: most send one at once, or never. */
-const CHALLENGE_WAIT_MS = 1000;
+/** Most relays send a challenge at once, or only with a refusal. */
+export const CHALLENGE_WAIT_MS = 1000;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
@@ -77,6 +79,7 @@ export class RelayClient {
   private askedAt = 0;
   private readonly watch: Timer;
   private readonly challenged = Promise.withResolvers<void>();
+  private answeredChallenge: string | null = null;
   private signingIn: Promise<void> | null = null;
   private failure: Error | null = null;
 
@@ -107,7 +110,7 @@ export class RelayClient {
     try {
       await opening.promise.finally(() => clearTimeout(timer));
       socket.onerror = ({ message }) => client.fail(new PeerError(shown(message)));
-      if (options.key !== null) await client.signIn(CHALLENGE_WAIT_MS);
+      if (options.key !== null) await client.signIn(options.challengeWaitMs);
       return client;
     } catch (error) {
       client.fail(error instanceof Error ? error : new PeerError(String(error)));
@@ -296,7 +299,8 @@ export class RelayClient {
 
   private onChallenge(challenge: string): void {
     const { key } = this.options;
-    if (key === null) return;
+    if (key === null || challenge === this.answeredChallenge) return; // sent with each refusal
+    this.answeredChallenge = challenge;
     const tags = [
       ["relay", this.url],
       ["challenge", challenge],

@@ -17,6 +17,7 @@ export class Session {
   private readonly retry: Retry;
   private client: RelayClient | null = null;
   private connecting: Promise<RelayClient> | null = null;
+  private recovering: Promise<void> | null = null;
   private readonly stopped = Promise.withResolvers<never>();
   private isStopped = false;
 
@@ -38,18 +39,31 @@ export class Session {
    */
   async run<T>(body: (client: RelayClient) => Promise<T>): Promise<T> {
     for (;;) {
+      let client: RelayClient | null = null;
       try {
-        const result = await body(await this.connect());
+        client = await this.connect();
+        const result = await body(client);
         this.retry.succeeded();
         return result;
       } catch (error) {
         if (!(error instanceof PeerError) || this.isStopped) throw error;
-        const delayMs = this.retry.failed();
-        if (delayMs === null) throw error;
-        this.options.onRetry(error, delayMs);
-        await this.sleep(delayMs);
+        const hasAnother = client !== null && client !== this.client && this.client?.isOpen;
+        if (!hasAnother) await this.recover(error);
       }
     }
+  }
+
+  /** Once for all that a broken connection has interrupted. */
+  private recover(error: PeerError): Promise<void> {
+    this.recovering ??= this.wait(error).finally(() => (this.recovering = null));
+    return this.recovering;
+  }
+
+  private async wait(error: PeerError): Promise<void> {
+    const delayMs = this.retry.failed();
+    if (delayMs === null) throw error;
+    this.options.onRetry(error, delayMs);
+    await this.sleep(delayMs);
   }
 
   /** Ends early, by an error, when the session is stopped. */

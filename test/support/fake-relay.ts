@@ -22,9 +22,13 @@ export interface Habits {
   readonly drops?: number[];
   /** Drops each of these connections after so many events taken, before the OK. */
   readonly dropsUp?: number[];
-  /** From this REQ on, counted from 1, it sends no EOSE. */
-  readonly waitsBeforeEose?: number;
+  /** From this REQ on, counted from 1, it answers nothing. */
+  readonly hangsAt?: number;
   readonly needsSignIn?: boolean;
+  /** The challenge comes with what is refused for want of it, not at once. */
+  readonly isChallengeLate?: boolean;
+  /** Sent to each client as it connects. */
+  readonly preludes?: readonly unknown[];
   /** Refuses a sign-in for that reason. */
   readonly signInRefusal?: string;
   /** Sent in place of an answer to a REQ; then nothing more. */
@@ -47,6 +51,8 @@ export class FakeRelay {
   /** Every message that it got, but EVENTs. */
   readonly messages: (readonly unknown[])[] = [];
   connections = 0;
+  private onMessageTaken: () => void = () => {};
+  private onStored: () => void = () => {};
   private reqCount = 0;
   private readonly waiting = Promise.withResolvers<void>();
   private readonly habits: Habits;
@@ -68,7 +74,8 @@ export class FakeRelay {
       websocket: {
         open: (socket) => {
           this.connections += 1;
-          if (habits.needsSignIn) socket.send(JSON.stringify(["AUTH", CHALLENGE]));
+          for (const message of habits.preludes ?? []) socket.send(JSON.stringify(message));
+          if (habits.needsSignIn && !habits.isChallengeLate) this.challenge(socket);
         },
         message: (socket, text) => this.onMessage(socket, JSON.parse(String(text)) as unknown[]),
         close: (socket) => {
@@ -97,6 +104,20 @@ export class FakeRelay {
     }
   }
 
+  /** Waits until it has got a message of that type. */
+  async gets(type: string): Promise<void> {
+    while (!this.messages.some(([one]) => one === type)) {
+      await new Promise<void>((resolve) => (this.onMessageTaken = resolve));
+    }
+  }
+
+  /** Waits until it has stored the event. */
+  async has({ id }: NostrEvent): Promise<void> {
+    while (!this.events.some((event) => event.id === id)) {
+      await new Promise<void>((resolve) => (this.onStored = resolve));
+    }
+  }
+
   /** Ends every connection, without a close frame. */
   dropAll(): void {
     for (const { socket } of [...this.live.values()]) socket.terminate();
@@ -106,9 +127,14 @@ export class FakeRelay {
     void this.server.stop(true);
   }
 
+  private challenge(socket: Socket): void {
+    socket.send(JSON.stringify(["AUTH", CHALLENGE]));
+  }
+
   private onMessage(socket: Socket, message: readonly unknown[]): void {
     const [type, subject] = message;
     if (type !== "EVENT") this.messages.push(message);
+    this.onMessageTaken();
     switch (type) {
       case "REQ":
         this.onReq(socket, subject as string, message.slice(2));
@@ -136,6 +162,7 @@ export class FakeRelay {
   private onReq(socket: Socket, id: string, asked: readonly unknown[]): void {
     const { habits } = this;
     if (habits.needsSignIn && !socket.data.isSignedIn) {
+      if (habits.isChallengeLate) this.challenge(socket);
       socket.send(JSON.stringify(["CLOSED", id, "auth-required: members only"]));
       return;
     }
@@ -152,6 +179,11 @@ export class FakeRelay {
     const all = this.events.filter((event) => filters.some((one) => matchesFilter(one, event)));
     const sent = newestFirst(all).slice(0, limit);
     for (const event of this.extra.splice(0)) socket.send(JSON.stringify(["EVENT", id, event]));
+    this.reqCount += 1;
+    if (this.reqCount >= (habits.hangsAt ?? Infinity)) {
+      this.waiting.resolve();
+      return;
+    }
     const dropAt = habits.drops?.[this.connections - 1] ?? Infinity;
     for (const event of sent) {
       if (socket.data.sentCount >= dropAt) {
@@ -160,11 +192,6 @@ export class FakeRelay {
       }
       socket.data.sentCount += 1;
       socket.send(JSON.stringify(["EVENT", id, event]));
-    }
-    this.reqCount += 1;
-    if (this.reqCount >= (habits.waitsBeforeEose ?? Infinity)) {
-      this.waiting.resolve();
-      return;
     }
     const hint = sent.length === all.length ? "finish" : "more";
     socket.send(JSON.stringify(habits.hasHints ? ["EOSE", id, [hint]] : ["EOSE", id]));
@@ -182,12 +209,14 @@ export class FakeRelay {
   private onEvent(socket: Socket, event: NostrEvent): void {
     const { habits } = this;
     if (habits.needsSignIn && !socket.data.isSignedIn) {
+      if (habits.isChallengeLate) this.challenge(socket);
       socket.send(JSON.stringify(["OK", event.id, false, "auth-required: members only"]));
       return;
     }
     const refusal = habits.refuses?.(event) ?? null;
     const isKnown = this.events.some(({ id }) => id === event.id);
     if (refusal === null && !isKnown) this.events.push(event);
+    this.onStored();
     socket.data.sentCount += 1;
     if (socket.data.sentCount > (habits.dropsUp?.[this.connections - 1] ?? Infinity)) {
       socket.terminate();

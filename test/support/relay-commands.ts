@@ -1,26 +1,35 @@
 // Databases and commands for tests of what moves events between relays.
 
-import type { NostrEvent } from "../../src/protocol/event.ts";
+import { encodeEvent, type NostrEvent } from "../../src/protocol/event.ts";
+import { candidateOf, decodeText } from "../../src/store/candidate.ts";
+import { EventReader } from "../../src/store/read.ts";
+import { closeForWriting, openForReading, openForWriting } from "../../src/store/schema.ts";
+import { EventWriter } from "../../src/store/write.ts";
 import { runNandu } from "./relay-process.ts";
+import { storeOptions } from "./test-store.ts";
 import { newestFirst } from "./topic.ts";
 import { reportOf } from "./transfer-output.ts";
 
-export function asLines(events: readonly NostrEvent[]): string {
-  return newestFirst(events)
-    .map((event) => `${JSON.stringify(event)}\n`)
-    .join("");
+/** Beside a relay that runs, too. */
+export function storeAll(dataDir: string, events: readonly NostrEvent[]): void {
+  const options = storeOptions(dataDir);
+  const db = openForWriting(options);
+  new EventWriter(db, options).write(events.map(candidateOf));
+  closeForWriting(db);
 }
 
-export async function storeAll(dataDir: string, events: readonly NostrEvent[]): Promise<void> {
-  const { code, stderr } = await runNandu(["import", `--data-dir=${dataDir}`], {
-    stdin: asLines(events),
+/** Everything that is stored, newest first. */
+export function storedIn(dataDir: string): NostrEvent[] {
+  const db = openForReading(storeOptions(dataDir));
+  const reader = new EventReader(db);
+  const texts = reader.textsAfter(0, reader.head(), Number.MAX_SAFE_INTEGER);
+  const events = texts.map(({ text }) => {
+    const event = decodeText(text);
+    if (encodeEvent(event).json !== text.toString()) throw new Error(`stored as ${text}`);
+    return event;
   });
-  if (code !== 0) throw new Error(stderr);
-}
-
-/** Everything that is stored, as lines, newest first. */
-export async function storedLines(dataDir: string): Promise<string> {
-  return (await runNandu(["export", "--reverse", `--data-dir=${dataDir}`])).stdout;
+  db.close();
+  return newestFirst(events);
 }
 
 export interface TransferResult {
