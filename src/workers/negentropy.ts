@@ -34,6 +34,8 @@ import { Sync, Syncs } from "./syncs.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 const IDLE_SLEEP_MS = 1000;
+/** It reads each page once, or a few times. */
+const CACHE_BYTES = 4 * 1024 * 1024;
 /** After so long without work, what isn't needed any more is let go of. */
 const QUIET_MS = 900;
 /** Items that are needed no more: half a megabyte. Collecting takes 10 ms. */
@@ -62,7 +64,7 @@ export class Negentropy implements Role {
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
     this.upstreamRunning = station.inbound.length;
-    this.db = openForReading(storeOptions());
+    this.db = openForReading({ ...storeOptions(), cacheBytes: CACHE_BYTES });
     guardGroups(this.db, station.groups);
     this.totalItemsMax = Math.ceil(setting("negentropy.total_items_max") / station.roleCount);
     this.itemsMax = Math.min(setting("negentropy.items_max"), this.totalItemsMax);
