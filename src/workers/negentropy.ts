@@ -40,6 +40,7 @@ const CACHE_BYTES = 4 * 1024 * 1024;
 const QUIET_MS = 900;
 /** Items that are needed no more: half a megabyte. Collecting takes 10 ms. */
 const GARBAGE_ITEMS_MIN = 10_000;
+const NOTHING = Buffer.alloc(0);
 /** Of an answer, like strfry's. */
 const ANSWER_BYTES_MAX = 500_000;
 /** `["NEG-MSG","<id>",""]`, an id of 64 characters escaped, and the record's headers. */
@@ -181,6 +182,7 @@ export class Negentropy implements Role {
       }
       const { connId, messageBytes } = sync;
       sync.messageBytes = 0;
+      sync.message = NOTHING;
       this.syncs.wait(sync, this.workedAt);
       this.answer(connId, frame, messageBytes);
     } catch (error) {
