@@ -34,10 +34,13 @@ import { Sync, Syncs } from "./syncs.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 const IDLE_SLEEP_MS = 1000;
+/** It reads each page once, or a few times. */
+const CACHE_BYTES = 4 * 1024 * 1024;
 /** After so long without work, what isn't needed any more is let go of. */
 const QUIET_MS = 900;
 /** Items that are needed no more: half a megabyte. Collecting takes 10 ms. */
 const GARBAGE_ITEMS_MIN = 10_000;
+const NOTHING = Buffer.alloc(0);
 /** Of an answer, like strfry's. */
 const ANSWER_BYTES_MAX = 500_000;
 /** `["NEG-MSG","<id>",""]`, an id of 64 characters escaped, and the record's headers. */
@@ -62,7 +65,7 @@ export class Negentropy implements Role {
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
     this.upstreamRunning = station.inbound.length;
-    this.db = openForReading(storeOptions());
+    this.db = openForReading({ ...storeOptions(), cacheBytes: CACHE_BYTES });
     guardGroups(this.db, station.groups);
     this.totalItemsMax = Math.ceil(setting("negentropy.total_items_max") / station.roleCount);
     this.itemsMax = Math.min(setting("negentropy.items_max"), this.totalItemsMax);
@@ -179,6 +182,7 @@ export class Negentropy implements Role {
       }
       const { connId, messageBytes } = sync;
       sync.messageBytes = 0;
+      sync.message = NOTHING;
       this.syncs.wait(sync, this.workedAt);
       this.answer(connId, frame, messageBytes);
     } catch (error) {
