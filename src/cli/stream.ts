@@ -4,7 +4,7 @@
 import { downloadPages } from "../mesh/paging.ts";
 import type { RelayClient } from "../mesh/relay-client.ts";
 import { FOR_EVER } from "../mesh/retry.ts";
-import { uploadEvents } from "../mesh/upload.ts";
+import { PATIENCE, uploadEvents } from "../mesh/upload.ts";
 import { NO_EVENT_LIMITS, parseEvent } from "../protocol/event.ts";
 import { matchesAny } from "../protocol/filter.ts";
 import { decodeText, textId } from "../store/candidate.ts";
@@ -135,6 +135,7 @@ class Stream {
   async up(reader: EventReader): Promise<void> {
     const { peer, session, report } = this.transfer;
     const filters = peer.filters.map(({ filter }) => filter);
+    const options = { highWater: HIGH_WATER, patience: PATIENCE, onAnswer: report.onAnswer };
     report.begin("up");
     let last = reader.head();
     say("sending what is new");
@@ -144,7 +145,7 @@ class Stream {
       const wanted = found.filter(
         ({ text }) => !this.received.has(textId(text)) && matchesAny(filters, decodeText(text)),
       );
-      await uploadEvents(session, outgoing(wanted, report), HIGH_WATER, report.onAnswer);
+      await uploadEvents(session, outgoing(wanted, report), options);
       last = found.length === BATCH_EVENTS ? (found.at(-1)?.seq ?? head) : head;
       if (found.length < BATCH_EVENTS) await session.sleep(POLL_MS);
     }

@@ -6,7 +6,7 @@ import type { IdList } from "../mesh/id-list.ts";
 import { readItems } from "../mesh/local-items.ts";
 import { type Differences, reconcile } from "../mesh/reconcile.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
-import { uploadEvents } from "../mesh/upload.ts";
+import { PATIENCE, uploadEvents } from "../mesh/upload.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
 import { ItemReader } from "../store/item-scan.ts";
 import type { EventReader } from "../store/read.ts";
@@ -150,7 +150,9 @@ class Syncing {
     const tasks: Promise<void>[] = [];
     if (isUp) {
       const events = outgoing(eventsOf(this.reader, have), report);
-      tasks.push(uploadEvents(session, events, UPLOAD_HIGH_WATER, report.onAnswer));
+      const { onAnswer } = report;
+      const how = { highWater: UPLOAD_HIGH_WATER, patience: PATIENCE, onAnswer };
+      tasks.push(uploadEvents(session, events, how));
     }
     if (isDown) {
       const ids = need[Symbol.iterator]();

@@ -3,7 +3,7 @@
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
-import { type Outgoing, uploadEvents } from "../mesh/upload.ts";
+import { type Outgoing, PATIENCE, uploadEvents } from "../mesh/upload.ts";
 import { isProtected } from "../policy/publisher.ts";
 import { decodeText, textId } from "../store/candidate.ts";
 import { EventReader } from "../store/read.ts";
@@ -43,7 +43,9 @@ export async function upload(transfer: Transfer, pipeline: number): Promise<void
   await withReader(async (reader) => {
     const filters = peer.filters.map(({ filter }) => filter);
     const texts = openScan(reader, filters);
-    await uploadEvents(session, outgoing(texts, report), pipeline, report.onAnswer);
+    const { onAnswer } = report;
+    const options = { highWater: pipeline, patience: PATIENCE, onAnswer };
+    await uploadEvents(session, outgoing(texts, report), options);
   });
 }
 

@@ -9,7 +9,7 @@
 import { NO_EVENT_LIMITS, type NostrEvent, parseEvent } from "../protocol/event.ts";
 import { type Filter, matchesFilter, parseFilter, UNTIL_MAX } from "../protocol/filter.ts";
 import type { EoseHint } from "../protocol/message.ts";
-import { PeerFault } from "./peer-error.ts";
+import { PeerFault, PeerRefusal } from "./peer-error.ts";
 import type { RelayClient } from "./relay-client.ts";
 import type { Session } from "./session.ts";
 
@@ -97,15 +97,26 @@ class Paging {
   }
 
   /** A page of nothing but known events of one second. */
-  private async passSecond({ count }: Page): Promise<void> {
+  private async passSecond(page: Page): Promise<void> {
     const second = this.until;
-    const whole = await this.ask(SECOND_LIMIT, second);
-    const isAll = whole.hint === "finish" || (whole.count > count && whole.count < SECOND_LIMIT);
+    const whole = await this.askWhole(second, page);
+    const isMore = whole.count > page.count && whole.count < SECOND_LIMIT;
+    const isAll = whole.hint === "finish" || isMore;
     const isCut = whole.hint === "more" || (this.cutSize > 0 && whole.count >= this.cutSize);
     this.moveTo(second - 1);
     if (isAll) return;
     if (isCut) this.sink.onCutSecond(second);
     else this.fullSecond = second;
+  }
+
+  /** Some relays refuse limits larger than they heed: then the page is all there is to be had. */
+  private async askWhole(second: number, page: Page): Promise<Page> {
+    try {
+      return await this.ask(SECOND_LIMIT, second);
+    } catch (error) {
+      if (error instanceof PeerRefusal) return page;
+      throw error;
+    }
   }
 
   private moveTo(second: number): void {

@@ -1,10 +1,10 @@
 // Many events to another relay, over as many connections as that takes: what was sent and not
 // answered when one broke is sent again. What the relay has no time for just then (`rate-limited`)
-// is sent again later, a few times. Belongs to one thread.
+// is sent again after a while, before anything else. Belongs to one thread.
 
 import { Publisher } from "./publisher.ts";
-import type { Answer } from "./relay-client.ts";
-import { Retry } from "./retry.ts";
+import type { Answer, RelayClient } from "./relay-client.ts";
+import { Retry, type RetryPolicy } from "./retry.ts";
 import type { Session } from "./session.ts";
 
 export interface Outgoing {
@@ -13,48 +13,86 @@ export interface Outgoing {
   readonly json: string;
 }
 
-/** Two seconds at first. */
-const RATE_LIMITED = { firstMs: 2000, longestMs: 30_000, failuresMax: 6 };
+export interface UploadOptions {
+  /** So many are unanswered at most. */
+  readonly highWater: number;
+  /** How to wait when the relay says that this is too fast. */
+  readonly patience: RetryPolicy;
+  readonly onAnswer: (id: string, answer: Answer) => void;
+}
+
+/** Some minute in all, unless it takes any of them. */
+export const PATIENCE: RetryPolicy = { firstMs: 2000, longestMs: 30_000, failuresMax: 6 };
+
+/** With so many that it had no time for, nothing more is sent until it has. */
+const LATER_MAX = 1000;
 const IS_RATE_LIMITED = /^rate-limited\b/;
 
-/** At most `highWater` are unanswered at any time. */
 export async function uploadEvents(
   session: Session,
   source: Iterator<Outgoing>,
-  highWater: number,
-  onAnswer: (id: string, answer: Answer) => void,
+  options: UploadOptions,
 ): Promise<void> {
-  const unanswered = new Map<string, Outgoing>();
-  const later = new Map<string, Outgoing>();
-  const retry = new Retry(RATE_LIMITED);
-  let mayComeLater = true;
-  const onEach = (id: string, answer: Answer): void => {
-    const event = unanswered.get(id);
-    unanswered.delete(id);
-    session.progressed();
-    if (mayComeLater && event !== undefined && !answer.isAccepted) {
-      if (IS_RATE_LIMITED.test(answer.reason)) {
-        later.set(id, event);
-        return;
-      }
+  await new Upload(session, source, options).run();
+}
+
+class Upload {
+  private readonly session: Session;
+  private readonly source: Iterator<Outgoing>;
+  private readonly options: UploadOptions;
+  private readonly patience: Retry;
+  private isPatient = true;
+  private isSourceDone = false;
+  private readonly unanswered = new Map<string, Outgoing>();
+  private later: Outgoing[] = [];
+
+  constructor(session: Session, source: Iterator<Outgoing>, options: UploadOptions) {
+    this.session = session;
+    this.source = source;
+    this.options = options;
+    this.patience = new Retry(options.patience);
+  }
+
+  async run(): Promise<void> {
+    while (!this.isSourceDone || this.later.length > 0) {
+      if (this.later.length > 0) await this.wait();
+      await this.session.run((client) => this.send(client));
     }
-    onAnswer(id, answer);
-  };
-  for (let events = source; ;) {
-    await session.run(async (client) => {
-      const publisher = new Publisher(client, highWater, onEach);
-      for (const { id, json } of [...unanswered.values()]) await publisher.add(id, json);
-      for (let next = events.next(); !next.done; next = events.next()) {
-        unanswered.set(next.value.id, next.value);
+  }
+
+  private async wait(): Promise<void> {
+    const delayMs = this.patience.failed();
+    this.isPatient = delayMs !== null;
+    if (delayMs !== null) await this.session.sleep(delayMs);
+    for (const event of this.later) this.unanswered.set(event.id, event);
+    this.later = [];
+  }
+
+  private async send(client: RelayClient): Promise<void> {
+    const publisher = new Publisher(client, this.options.highWater, this.onAnswer);
+    for (const { id, json } of [...this.unanswered.values()]) await publisher.add(id, json);
+    while (!this.isSourceDone && this.later.length < LATER_MAX) {
+      const next = this.source.next();
+      if (next.done) {
+        this.isSourceDone = true;
+      } else {
+        this.unanswered.set(next.value.id, next.value);
         await publisher.add(next.value.id, next.value.json);
       }
-      await publisher.finish();
-    });
-    if (later.size === 0) return;
-    const delayMs = retry.failed();
-    mayComeLater = delayMs !== null;
-    await session.sleep(delayMs ?? 0);
-    events = [...later.values()].values();
-    later.clear();
+    }
+    await publisher.finish();
   }
+
+  private readonly onAnswer = (id: string, answer: Answer): void => {
+    const event = this.unanswered.get(id);
+    this.unanswered.delete(id);
+    this.session.progressed();
+    const isLimited = !answer.isAccepted && IS_RATE_LIMITED.test(answer.reason);
+    if (isLimited && this.isPatient && event !== undefined) {
+      this.later.push(event);
+      return;
+    }
+    if (answer.isAccepted) this.patience.succeeded();
+    this.options.onAnswer(id, answer);
+  };
 }

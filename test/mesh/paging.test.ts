@@ -51,8 +51,8 @@ describe("pages", () => {
 
   test("a second that has more events than are sent at once is told, and passed", async () => {
     const many = notes(10, 20, 20, 20, 20, 20, 20, 20, 30);
-    for (const hasHints of [true, false]) {
-      const { got, cut, asked } = await page(many, { limit: 5, hasHints });
+    for (const more of [{ hasHints: true }, {}, { limitMax: 500 }]) {
+      const { got, cut, asked } = await page(many, { limit: 5, ...more });
       expect([got.length, cut]).toEqual([7, [20]]);
       expect(asked.slice(0, 5)).toEqual([
         { limit: 500 },

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { fetchByIds } from "../../src/mesh/fetch-ids.ts";
 import { reconcile } from "../../src/mesh/reconcile.ts";
+import type { Answer } from "../../src/mesh/relay-client.ts";
 import { uploadEvents } from "../../src/mesh/upload.ts";
 import type { ItemVector } from "../../src/negentropy/item-vector.ts";
 import { ItemVectorBuilder } from "../../src/negentropy/item-vector.ts";
@@ -11,6 +12,8 @@ import type { NostrEvent } from "../../src/protocol/event.ts";
 import { EventFactory } from "../support/events.ts";
 import { FakeRelay, type Habits } from "../support/fake-relay.ts";
 import { TestSession, type TestSessionOptions } from "../support/mesh-session.ts";
+
+const NONE = { firstMs: 1, longestMs: 1, failuresMax: 1 };
 
 const factory = new EventFactory(19);
 
@@ -169,10 +172,33 @@ test("an upload over connections that break sends what was not answered again", 
   using session = new TestSession(relay.url);
   const answers = new Map<string, string>();
   const source = events.map((event) => ({ id: event.id, json: JSON.stringify(event) })).values();
-  await uploadEvents(session, source, 20, (id, { reason }) => void answers.set(id, reason));
+  const onAnswer = (id: string, { reason }: Answer) => void answers.set(id, reason);
+  await uploadEvents(session, source, { highWater: 20, patience: NONE, onAnswer });
   expect(session.retries).toHaveLength(2);
   expect(idsOf(relay.events)).toEqual(idsOf(events.filter(({ id }) => refusalOf(id) === null)));
   expect([...answers.keys()].toSorted()).toEqual(idsOf(events));
   const reasons = new Set(answers.values());
   expect(reasons).toEqual(new Set(["", "duplicate: have it", "blocked: no"]));
+});
+
+test("what a relay has no time for comes again, until it has lost patience with it", async () => {
+  const events = make(50);
+  const source = () => events.map((one) => ({ id: one.id, json: JSON.stringify(one) })).values();
+  let budget = 30;
+  const limited: Habits = { refuses: () => (budget-- > 0 ? null : "rate-limited: slow down") };
+  using relay = new FakeRelay([], limited);
+  using session = new TestSession(relay.url);
+  const answers: string[] = [];
+  const onAnswer = (_id: string, { reason }: Answer) => void answers.push(reason);
+  const patience = { firstMs: 1, longestMs: 1, failuresMax: 3 };
+  await uploadEvents(session, source(), { highWater: 10, patience, onAnswer });
+  expect(relay.events).toHaveLength(30);
+  expect(answers).toEqual([
+    ...Array<string>(30).fill(""),
+    ...Array<string>(20).fill("rate-limited: slow down"),
+  ]);
+  budget = 1e9;
+  answers.length = 0;
+  await uploadEvents(session, source(), { highWater: 10, patience, onAnswer });
+  expect(relay.events).toHaveLength(50);
 });

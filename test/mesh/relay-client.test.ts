@@ -212,3 +212,34 @@ test("a publisher has at most so many events unanswered, and tells of each", asy
   );
   client.close();
 });
+
+test("a proxy is asked for the way to the relay, and nothing else goes past it", async () => {
+  const events = make(1);
+  using relay = new FakeRelay(events);
+  const target = Number(new URL(relay.url).port);
+  const heads: string[] = [];
+  using proxy = Bun.listen<{ behind: Bun.Socket | null }>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      open: (socket) => void (socket.data = { behind: null }),
+      data: async (socket, bytes) => {
+        if (socket.data.behind !== null) {
+          socket.data.behind.write(bytes);
+          return;
+        }
+        heads.push(bytes.toString("latin1").split("\r\n")[0] as string);
+        socket.data.behind = await Bun.connect({
+          hostname: "127.0.0.1",
+          port: target,
+          socket: { data: (_, answer) => void socket.write(answer) },
+        });
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      },
+    },
+  });
+  const client = await connect(relay.url, { proxy: `http://127.0.0.1:${proxy.port}` });
+  expect(await stored(client, {})).toEqual(events);
+  expect(heads).toEqual([`CONNECT 127.0.0.1:${target} HTTP/1.1`]);
+  client.close();
+});

@@ -16,6 +16,8 @@ interface Connection {
 export interface Habits {
   /** At most so many events for each REQ, whatever it asks for. */
   readonly limit?: number;
+  /** Refuses REQs that ask for more. */
+  readonly limitMax?: number;
   /** Says so (NIP-67). */
   readonly hasHints?: boolean;
   /** Drops each of these connections, the first, second…, after so many events sent to it. */
@@ -179,6 +181,10 @@ export class FakeRelay {
     const all = this.events.filter((event) => filters.some((one) => matchesFilter(one, event)));
     const sent = newestFirst(all).slice(0, limit);
     for (const event of this.extra.splice(0)) socket.send(JSON.stringify(["EVENT", id, event]));
+    if (filters.some((one) => (one.limit ?? 0) > (habits.limitMax ?? Infinity))) {
+      socket.send(JSON.stringify(["CLOSED", id, "invalid: limit is too large"]));
+      return;
+    }
     this.reqCount += 1;
     if (this.reqCount >= (habits.hangsAt ?? Infinity)) {
       this.waiting.resolve();
