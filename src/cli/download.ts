@@ -31,6 +31,7 @@ export async function download({ peer, session, intake, report }: Transfer): Pro
     },
   };
   for (const { json } of peer.filters) await downloadPages(session, json, sink);
+  intake.flush();
 }
 
 export const downloadCommand: Command = {

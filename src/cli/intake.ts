@@ -29,6 +29,8 @@ import { GroupDesk } from "../workers/group-desk.ts";
 
 /** Of a batch, in its events' JSON. */
 const BATCH_BYTES_MAX = 8 << 20;
+/** What has come is in the database so much later at most, while more comes. */
+const FLUSH_MS = 500;
 const DUPLICATE = "duplicate";
 /** Somebody who has signed in and is nobody's author. */
 const NO_AUTHOR: Viewer = new Set([""]);
@@ -52,6 +54,7 @@ export class Intake {
   private readonly batchMax = setting("store.batch_events_max");
   private batch: Candidate[] = [];
   private batchBytes = 0;
+  private flushedAt = performance.now();
 
   /** Opens the database of the options in force, and makes it when there is none. */
   constructor() {
@@ -99,8 +102,14 @@ export class Intake {
     return count;
   }
 
+  /** At a pause: a commit waits for the disk, so there are few of them. */
+  flushIfDue(): void {
+    if (performance.now() - this.flushedAt >= FLUSH_MS) this.flush();
+  }
+
   /** Writes and commits what has been taken. */
   flush(): void {
+    this.flushedAt = performance.now();
     const { batch } = this;
     if (batch.length === 0) return;
     this.batch = [];

@@ -143,7 +143,7 @@ class Syncing {
     }
   }
 
-  private transferDifferences({ have, need }: Differences): Promise<void> {
+  private async transferDifferences({ have, need }: Differences): Promise<void> {
     const { session, intake, report } = this.transfer;
     const { isDown, isUp } = this.options;
     report.expect(isDown ? need.count : 0, isUp ? have.count : 0);
@@ -162,7 +162,8 @@ class Syncing {
       };
       tasks.push(fetchByIds(session, () => ids.next().value ?? null, sink));
     }
-    return session.together(...tasks);
+    await session.together(...tasks);
+    intake.flush();
   }
 
   /** With a relay that can't compare. */

@@ -63,7 +63,7 @@ export class TransferReport {
         this.received += 1;
         intake.refuse(flaw);
       },
-      onPage: () => intake.flush(),
+      onPage: () => intake.flushIfDue(),
     };
   }
 

@@ -42,6 +42,7 @@ const TIMEOUT_DEFAULT = "30s";
 /** An event twice as long as any may be here, and what is around it. */
 const SPELLING_FACTOR = 2;
 const MESSAGE_LENGTH_MIN = 1 << 20;
+const NOTICES_SHOWN = 20;
 
 /** A filter with the range in it. */
 export interface PeerFilter {
@@ -144,6 +145,7 @@ export async function runTransfer(
 }
 
 function openSession({ url, timeoutMs, keyFile }: Peer, retry: RetryPolicy): Session {
+  let noticeCount = 0;
   return new Session({
     url,
     retry,
@@ -152,7 +154,10 @@ function openSession({ url, timeoutMs, keyFile }: Peer, retry: RetryPolicy): Ses
     key: keyFile === null ? null : readKeyFile(keyFile),
     proxy: proxyFor(url, process.env),
     messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),
-    onNotice: (text) => say(`the relay says: ${shown(text)}`),
+    onNotice: (text) => {
+      noticeCount += 1;
+      if (noticeCount <= NOTICES_SHOWN) say(`the relay says: ${shown(text)}`);
+    },
     onRetry: ({ message }, delayMs) => say(`${message}: again in ${(delayMs / 1000).toFixed(1)} s`),
   });
 }

@@ -10,7 +10,7 @@ import type { RelayKey } from "../crypto/relay-key.ts";
 import { KIND_AUTH } from "../protocol/kind.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
 import { parseRelayMessage, type RelayMessage } from "./relay-message.ts";
-import { Subscription } from "./subscription.ts";
+import { type Delivery, Subscription } from "./subscription.ts";
 
 export interface ClientOptions {
   /** Whom to sign in as; null for nobody. */
@@ -44,6 +44,8 @@ const KEPT_BYTES_MAX = 4 << 20;
 const KEPT_BYTES_LOW = 1 << 20;
 /** Most relays send a challenge at once, or only with a refusal. */
 export const CHALLENGE_WAIT_MS = 1000;
+/** Each costs a signature. */
+const CHALLENGES_MAX = 20;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
@@ -75,11 +77,16 @@ export class RelayClient {
   private sync: Exchange | null = null;
   private subscriptionCount = 0;
   private keptBytes = 0;
+  /** When anything came last. */
   private heardAt = performance.now();
-  private askedAt = 0;
+  /** When events were sent or answered last. */
+  private publishedAt = 0;
+  /** When something was asked for, or came of it, last. */
+  private queriedAt = 0;
   private readonly watch: Timer;
   private readonly challenged = Promise.withResolvers<void>();
   private answeredChallenge: string | null = null;
+  private challengeCount = 0;
   private signingIn: Promise<void> | null = null;
   private failure: Error | null = null;
 
@@ -141,7 +148,7 @@ export class RelayClient {
     }
     const frame = JSON.stringify(["REQ", id, ...filters]);
     this.asked.set(id, { subscription, frame });
-    this.send(frame);
+    this.query(frame);
     return subscription;
   }
 
@@ -152,7 +159,7 @@ export class RelayClient {
     if (known !== undefined) return known.result.promise;
     const result = Promise.withResolvers<Answer>();
     this.published.set(id, { json, result });
-    this.send(`["EVENT",${json}]`);
+    this.sendEvent("EVENT", json);
     return result.promise;
   }
 
@@ -217,12 +224,12 @@ export class RelayClient {
     switch (message.type) {
       case "EVENT": {
         const { event } = message;
-        this.subscriptionOf(message.subscriptionId)?.deliver({ type: "event", event }, length);
+        this.deliver(message.subscriptionId, { type: "event", event }, length);
         break;
       }
       case "EOSE": {
         const { hint } = message;
-        this.subscriptionOf(message.subscriptionId)?.deliver({ type: "stored", hint }, length);
+        this.deliver(message.subscriptionId, { type: "stored", hint }, length);
         break;
       }
       case "CLOSED":
@@ -252,8 +259,11 @@ export class RelayClient {
     }
   }
 
-  private subscriptionOf(id: string): Subscription | undefined {
-    return this.asked.get(id)?.subscription;
+  private deliver(id: string, delivery: Delivery, length: number): void {
+    const asked = this.asked.get(id);
+    if (asked === undefined) return;
+    this.queriedAt = this.heardAt;
+    asked.subscription.deliver(delivery, length);
   }
 
   private onClosed(id: string, reason: string): void {
@@ -261,7 +271,7 @@ export class RelayClient {
     if (asked === undefined) return;
     if (this.mayRetry(id, reason)) {
       this.afterSignIn(
-        () => this.asked.has(id) && this.send(asked.frame),
+        () => this.asked.has(id) && this.query(asked.frame),
         (error) => asked.subscription.fail(error),
       );
       return;
@@ -273,8 +283,9 @@ export class RelayClient {
   private onOk(id: string, answer: Answer): void {
     const published = this.published.get(id);
     if (published === undefined) return;
+    this.publishedAt = this.heardAt;
     if (!answer.isAccepted && this.mayRetry(id, answer.reason)) {
-      this.afterSignIn(() => this.send(`["EVENT",${published.json}]`), published.result.reject);
+      this.afterSignIn(() => this.sendEvent("EVENT", published.json), published.result.reject);
       return;
     }
     this.published.delete(id);
@@ -301,6 +312,11 @@ export class RelayClient {
     const { key } = this.options;
     if (key === null || challenge === this.answeredChallenge) return; // sent with each refusal
     this.answeredChallenge = challenge;
+    this.challengeCount += 1;
+    if (this.challengeCount > CHALLENGES_MAX) {
+      this.fail(new PeerFault(`it sent more than ${CHALLENGES_MAX} challenges`));
+      return;
+    }
     const tags = [
       ["relay", this.url],
       ["challenge", challenge],
@@ -308,9 +324,10 @@ export class RelayClient {
     const created_at = Math.floor(Date.now() / 1000);
     const event = key.sign({ kind: KIND_AUTH, created_at, tags, content: "" });
     const result = Promise.withResolvers<Answer>();
-    this.published.set(event.id, { json: JSON.stringify(event), result });
+    const json = JSON.stringify(event);
+    this.published.set(event.id, { json, result });
     this.retried.add(event.id);
-    this.send(JSON.stringify(["AUTH", event]));
+    this.sendEvent("AUTH", json);
     this.signingIn = result.promise.then(({ isAccepted, reason }) => {
       if (!isAccepted) throw new PeerRefusal("it refused the sign-in", reason);
     });
@@ -321,8 +338,17 @@ export class RelayClient {
   // The socket
 
   private send(frame: string): void {
-    this.askedAt = performance.now();
     this.socket.send(frame);
+  }
+
+  private query(frame: string): void {
+    this.queriedAt = performance.now();
+    this.send(frame);
+  }
+
+  private sendEvent(type: "EVENT" | "AUTH", json: string): void {
+    this.publishedAt = performance.now();
+    this.send(`["${type}",${json}]`);
   }
 
   private unsubscribe(id: string): void {
@@ -336,12 +362,11 @@ export class RelayClient {
     if (this.keptBytes > KEPT_BYTES_MAX && !this.socket.isPaused) this.socket.pause();
     else if (this.keptBytes <= KEPT_BYTES_LOW && this.socket.isPaused) {
       this.socket.resume();
-      this.heardAt = performance.now();
+      this.heardAt = this.publishedAt = this.queriedAt = performance.now();
     }
   }
 
-  private get isWaiting(): boolean {
-    if (this.published.size > 0) return true;
+  private get isLoading(): boolean {
     for (const { subscription } of this.asked.values()) if (subscription.isLoading) return true;
     return false;
   }
@@ -350,14 +375,13 @@ export class RelayClient {
     const { timeoutMs } = this.options;
     if (this.socket.readyState !== WebSocket.OPEN || this.socket.isPaused) return;
     const now = performance.now();
-    const silentMs = now - (this.isWaiting ? Math.max(this.heardAt, this.askedAt) : this.heardAt);
-    if (this.isWaiting && silentMs > timeoutMs) {
-      this.fail(new PeerError(`it didn't answer for ${timeoutMs / 1000} s`));
-    } else if (silentMs > 2 * timeoutMs) {
-      this.fail(new PeerError("the connection is dead: no answer to pings"));
-    } else if (!this.isWaiting && silentMs > timeoutMs / 2) {
-      this.socket.ping();
-    }
+    const isLate =
+      (this.published.size > 0 && now - this.publishedAt > timeoutMs) ||
+      (now - this.queriedAt > timeoutMs && this.isLoading);
+    const silentMs = now - this.heardAt;
+    if (isLate) this.fail(new PeerError(`it didn't answer for ${timeoutMs / 1000} s`));
+    else if (silentMs > 2 * timeoutMs) this.fail(new PeerError("no answer to pings"));
+    else if (silentMs > timeoutMs / 2) this.socket.ping();
   }
 
   private fail(error: Error): void {

@@ -54,7 +54,7 @@ export class Subscription implements AsyncIterableIterator<Delivery> {
     if (this.isEnded || this.failure !== null) return;
     this.failure = error;
     this.isLoading = false;
-    this.waiting !== null && this.settle().reject(error);
+    if (this.waiting !== null) this.settle().reject(error);
   }
 
   // For who asked
@@ -97,7 +97,7 @@ export class Subscription implements AsyncIterableIterator<Delivery> {
       this.at = 0;
       this.owner.keptChanged(-bytes);
       if (!hasFailed) this.owner.close(this);
-      this.waiting !== null && this.settle().resolve({ done: true, value: undefined });
+      if (this.waiting !== null) this.settle().resolve({ done: true, value: undefined });
     }
     return Promise.resolve({ done: true, value: undefined });
   }

@@ -2,8 +2,12 @@
 // connections, is in test/mesh.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { encodeKey } from "../../src/protocol/nip19.ts";
 import { Client } from "../support/client.ts";
+import { authorKey } from "../support/events.ts";
 import { FakeRelay } from "../support/fake-relay.ts";
 import { runTransfer, storeAll, storedIn } from "../support/relay-commands.ts";
 import { RelayProcess } from "../support/relay-process.ts";
@@ -101,6 +105,33 @@ test("what one side doesn't want stays away, and is told", async () => {
       "up: 1 events\n  1 taken\n  1 protected, not sent\n",
   ]);
   expect(await client.query(topic.filter)).toEqual([deletion]);
+});
+
+test("a relay for members wants a sign-in, which a key file does", async () => {
+  using dir = new TempDir();
+  const key = authorKey(1);
+  const flags = ["--access-read=members", "--access-write=members"];
+  await using members = await RelayProcess.start({
+    flags: [...flags, `--admin-pubkeys=${key.pubkey}`],
+  });
+  const topic = new Topic("members");
+  const [here, there] = [topic.make({ author: 1 }), topic.make({ author: 1 })];
+  storeAll(dir.path, [here]);
+  storeAll(members.dataDir, [there]);
+  const path = join(dir.path, "me.key");
+  writeFileSync(path, encodeKey("nsec", Buffer.from(key.secret).toString("hex")), { mode: 0o600 });
+  const signedIn = await runTransfer(dir.path, "sync", "--key-file", path, members.url);
+  expect(signedIn).toEqual({
+    code: 0,
+    stdout: "",
+    report:
+      "1 events here, 1 only here, 1 only there\n" +
+      "down: 1 events\n  1 stored\nup: 1 events\n  1 taken\n",
+  });
+  expect(storedIn(members.dataDir)).toEqual(newestFirst([here, there]));
+  const without = await runTransfer(dir.path, "sync", "--dir=none", members.url);
+  const reason = "auth-required: only members of this relay may read (--key-file FILE signs in)";
+  expect([without.code, without.report]).toEqual([1, `nandu: it refused the sync: ${reason}\n`]);
 });
 
 test("beside a relay that runs, whose subscribers see what comes", async () => {

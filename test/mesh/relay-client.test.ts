@@ -100,6 +100,27 @@ describe("a peer's faults end the connection, and nothing else", () => {
     expect(await failureOf(habits, { timeoutMs: 50 })).toBe(problem);
   });
 
+  test("much, but no answer", async () => {
+    const [event] = make(1) as [NostrEvent];
+    using relay = new FakeRelay([], { hangsAt: 1 });
+    const client = await connect(relay.url, { timeoutMs: 50 });
+    const chatter = setInterval(() => relay.say(["EVENT", "nobody's", event]), 5);
+    const problem = await failure(stored(client, {}));
+    clearInterval(chatter);
+    expect(problem).toBe("PeerError: it didn't answer for 0.05 s");
+  });
+
+  test("a challenge after the other", async () => {
+    const preludes = Array.from({ length: 30 }, (_, i) => ["AUTH", `challenge ${i}`]);
+    using relay = new FakeRelay([], { preludes, hangsAt: 1 });
+    const client = await connect(relay.url, { key: new RelayKey(authorKey(1).secret) }).catch(
+      (error: Error) => error.message,
+    );
+    const problem = "it sent more than 20 challenges";
+    if (typeof client === "string") expect(client).toBe(problem);
+    else expect(await failure(stored(client, {}))).toBe(`PeerFault: ${problem}`);
+  });
+
   test("an end in the middle", async () => {
     const problem = "PeerError: the connection was closed (1006)";
     expect(await failureOf({ drops: [0] })).toBe(problem);

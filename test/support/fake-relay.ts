@@ -60,6 +60,7 @@ export class FakeRelay {
   private readonly habits: Habits;
   private readonly extra: unknown[];
   private readonly server: Bun.Server<Connection>;
+  private readonly sockets = new Set<Socket>();
   private readonly live = new Map<string, { socket: Socket; filters: Filter[] }>();
 
   constructor(events: readonly NostrEvent[], habits: Habits = {}) {
@@ -76,11 +77,13 @@ export class FakeRelay {
       websocket: {
         open: (socket) => {
           this.connections += 1;
+          this.sockets.add(socket);
           for (const message of habits.preludes ?? []) socket.send(JSON.stringify(message));
           if (habits.needsSignIn && !habits.isChallengeLate) this.challenge(socket);
         },
         message: (socket, text) => this.onMessage(socket, JSON.parse(String(text)) as unknown[]),
         close: (socket) => {
+          this.sockets.delete(socket);
           for (const [id, one] of this.live) if (one.socket === socket) this.live.delete(id);
         },
       },
@@ -106,6 +109,11 @@ export class FakeRelay {
     }
   }
 
+  /** To everybody who is connected. */
+  say(message: readonly unknown[]): void {
+    for (const socket of this.sockets) socket.send(JSON.stringify(message));
+  }
+
   /** Waits until it has got a message of that type. */
   async gets(type: string): Promise<void> {
     while (!this.messages.some(([one]) => one === type)) {
@@ -122,7 +130,7 @@ export class FakeRelay {
 
   /** Ends every connection, without a close frame. */
   dropAll(): void {
-    for (const { socket } of [...this.live.values()]) socket.terminate();
+    for (const socket of [...this.sockets]) socket.terminate();
   }
 
   [Symbol.dispose](): void {
