@@ -2,7 +2,7 @@
 // summary at its end. Belongs to its command.
 
 import type { PageSink } from "../mesh/paging.ts";
-import type { Answer } from "../mesh/relay-client.ts";
+import type { Answer } from "../mesh/relay-message.ts";
 import type { Intake } from "./intake.ts";
 
 const PROGRESS_MS = 1000;

@@ -2,7 +2,8 @@
 // when there are too many, until they are few enough. Each answer is told, in the order they come.
 // Belongs to its client's thread.
 
-import type { Answer, RelayClient } from "./relay-client.ts";
+import type { RelayClient } from "./relay-client.ts";
+import type { Answer } from "./relay-message.ts";
 
 /** Hears what became of each event. */
 export type OnAnswer = (id: string, answer: Answer) => void;

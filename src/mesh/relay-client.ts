@@ -7,9 +7,10 @@
 // is dropped.
 
 import type { RelayKey } from "../crypto/relay-key.ts";
-import { KIND_AUTH } from "../protocol/kind.ts";
+import type { NostrEvent } from "../protocol/event.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
-import { parseRelayMessage, type RelayMessage } from "./relay-message.ts";
+import { type Answer, parseRelayMessage, type RelayMessage } from "./relay-message.ts";
+import { SignIn } from "./sign-in.ts";
 import { type Delivery, Subscription } from "./subscription.ts";
 
 export interface ClientOptions {
@@ -26,12 +27,6 @@ export interface ClientOptions {
   readonly onNotice: (text: string) => void;
 }
 
-/** What an OK says. */
-export interface Answer {
-  readonly isAccepted: boolean;
-  readonly reason: string;
-}
-
 /** What comes of a message of a sync. `silence`: nothing, for as long as the time-out allows. */
 export type SyncAnswer =
   | { readonly kind: "message"; readonly message: Uint8Array }
@@ -44,8 +39,6 @@ const KEPT_BYTES_MAX = 4 << 20;
 const KEPT_BYTES_LOW = 1 << 20;
 /** Most relays send a challenge at once, or only with a refusal. */
 export const CHALLENGE_WAIT_MS = 1000;
-/** Each costs a signature. */
-const CHALLENGES_MAX = 20;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
@@ -84,10 +77,7 @@ export class RelayClient {
   /** When something was asked for, or came of it, last. */
   private queriedAt = 0;
   private readonly watch: Timer;
-  private readonly challenged = Promise.withResolvers<void>();
-  private answeredChallenge: string | null = null;
-  private challengeCount = 0;
-  private signingIn: Promise<void> | null = null;
+  private readonly signingIn: SignIn | null;
   private failure: Error | null = null;
 
   private constructor(url: string, socket: WebSocket, options: ClientOptions) {
@@ -95,7 +85,9 @@ export class RelayClient {
     this.socket = socket;
     this.options = options;
     this.watch = setInterval(() => this.check(), options.timeoutMs / WATCHES_PER_TIMEOUT);
-    this.challenged.promise.catch(() => {}); // nobody may be waiting for it
+    const { key } = options;
+    const authenticate = (event: NostrEvent) => this.authenticate(event);
+    this.signingIn = key === null ? null : new SignIn(key, url, authenticate);
     socket.onmessage = ({ data }) => this.onData(data);
     socket.addEventListener("pong", () => void (this.heardAt = performance.now()));
     socket.onclose = ({ code, reason }) => {
@@ -188,17 +180,11 @@ export class RelayClient {
   }
 
   /**
-   * Answers the challenge, unless that has been done; false when there is no key, or no challenge
-   * within that time. Throws when the relay doesn't take it.
+   * Waits until the relay's challenge has been answered; false when there is no key, or no
+   * challenge within that time. Throws when the relay doesn't take it.
    */
   async signIn(waitMs: number = this.options.timeoutMs): Promise<boolean> {
-    if (this.options.key === null) return false;
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), waitMs);
-    const hasChallenge = await Promise.race([promise, this.challenged.promise.then(() => true)]);
-    clearTimeout(timer);
-    if (hasChallenge) await this.signingIn;
-    return hasChallenge;
+    return (await this.signingIn?.whenDone(waitMs)) ?? false;
   }
 
   // Messages
@@ -308,31 +294,23 @@ export class RelayClient {
     );
   }
 
-  private onChallenge(challenge: string): void {
-    const { key } = this.options;
-    if (key === null || challenge === this.answeredChallenge) return; // sent with each refusal
-    this.answeredChallenge = challenge;
-    this.challengeCount += 1;
-    if (this.challengeCount > CHALLENGES_MAX) {
-      this.fail(new PeerFault(`it sent more than ${CHALLENGES_MAX} challenges`));
-      return;
-    }
-    const tags = [
-      ["relay", this.url],
-      ["challenge", challenge],
-    ];
-    const created_at = Math.floor(Date.now() / 1000);
-    const event = key.sign({ kind: KIND_AUTH, created_at, tags, content: "" });
-    const result = Promise.withResolvers<Answer>();
+  /** Gives the answer to it. */
+  private authenticate(event: NostrEvent): Promise<Answer> {
     const json = JSON.stringify(event);
+    const result = Promise.withResolvers<Answer>();
     this.published.set(event.id, { json, result });
     this.retried.add(event.id);
     this.sendEvent("AUTH", json);
-    this.signingIn = result.promise.then(({ isAccepted, reason }) => {
-      if (!isAccepted) throw new PeerRefusal("it refused the sign-in", reason);
-    });
-    this.signingIn.catch(() => {}); // nobody may be waiting for it
-    this.challenged.resolve();
+    return result.promise;
+  }
+
+  private onChallenge(challenge: string): void {
+    try {
+      this.signingIn?.onChallenge(challenge);
+    } catch (error) {
+      if (!(error instanceof PeerFault)) throw error;
+      this.fail(error);
+    }
   }
 
   // The socket
@@ -388,7 +366,7 @@ export class RelayClient {
     if (this.failure !== null) return;
     this.failure = error;
     clearInterval(this.watch);
-    this.challenged.reject(error);
+    this.signingIn?.fail(error);
     this.sync?.result.reject(error);
     for (const { result } of this.published.values()) result.reject(error);
     this.published.clear();

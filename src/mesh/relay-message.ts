@@ -3,16 +3,17 @@
 
 import type { EoseHint } from "../protocol/message.ts";
 
+/** What an OK says. */
+export interface Answer {
+  readonly isAccepted: boolean;
+  readonly reason: string;
+}
+
 export type RelayMessage =
   | { readonly type: "EVENT"; readonly subscriptionId: string; readonly event: unknown }
   | { readonly type: "EOSE"; readonly subscriptionId: string; readonly hint: EoseHint }
   | { readonly type: "CLOSED"; readonly subscriptionId: string; readonly reason: string }
-  | {
-      readonly type: "OK";
-      readonly id: string;
-      readonly isAccepted: boolean;
-      readonly reason: string;
-    }
+  | ({ readonly type: "OK"; readonly id: string } & Answer)
   | { readonly type: "NOTICE"; readonly text: string }
   | { readonly type: "AUTH"; readonly challenge: string }
   | { readonly type: "NEG-MSG"; readonly subscriptionId: string; readonly message: Uint8Array }

@@ -3,7 +3,8 @@
 // is sent again after a while, before anything else. Belongs to one thread.
 
 import { Publisher } from "./publisher.ts";
-import type { Answer, RelayClient } from "./relay-client.ts";
+import type { RelayClient } from "./relay-client.ts";
+import type { Answer } from "./relay-message.ts";
 import { Retry, type RetryPolicy } from "./retry.ts";
 import type { Session } from "./session.ts";
 

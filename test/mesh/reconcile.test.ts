@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { fetchByIds } from "../../src/mesh/fetch-ids.ts";
 import { reconcile } from "../../src/mesh/reconcile.ts";
-import type { Answer } from "../../src/mesh/relay-client.ts";
+import type { Answer } from "../../src/mesh/relay-message.ts";
 import { uploadEvents } from "../../src/mesh/upload.ts";
 import type { ItemVector } from "../../src/negentropy/item-vector.ts";
 import { ItemVectorBuilder } from "../../src/negentropy/item-vector.ts";
