@@ -11,7 +11,7 @@ import { FirstEntries } from "./rows.ts";
 import type { Head, Tail } from "./tail.ts";
 import type { Tallies } from "./tallies.ts";
 import { takenKey } from "./tally.ts";
-import { eventKeys, type TermRow, termRows } from "./term.ts";
+import { eventKeys, idOrder, tagKey, type TermRow, termRows } from "./term.ts";
 
 /**
  * Under a strong key all rows mean the same thing, but for collisions by chance; of deletions the
@@ -44,6 +44,7 @@ export class StoredEvents {
   private readonly selectEvent: Statement;
   private readonly selectIsId: Statement;
   private readonly selectHead: Statement;
+  private readonly selectIsTerm: Statement;
   private readonly deleteEvent: Statement;
   private readonly deleteTerm: Statement;
   private head: Head = { seq: 0, part: 0, merged: 0, merging: 0, turn: 0 };
@@ -65,6 +66,9 @@ export class StoredEvents {
     this.selectHead = db.prepare(
       `SELECT id, created_at, kind, substr(payload, 1, ${PAYLOAD_START_BYTES}) FROM event
        WHERE seq = ?`,
+    );
+    this.selectIsTerm = db.prepare(
+      "SELECT 1 FROM term WHERE key = ? AND age = ? AND ord = ? AND seq = ?",
     );
     this.deleteEvent = db.prepare("DELETE FROM event WHERE seq = ?");
     this.deleteTerm = db.prepare(
@@ -114,6 +118,18 @@ export class StoredEvents {
     const [id, created_at, kind, start] = row;
     const pubkey = textPubkey(payloadStart(start));
     return { id: Buffer.from(id).toString("hex"), pubkey, created_at, kind };
+  }
+
+  /**
+   * Whether it has a `p` tag of that key. Hardly anything is read of one that hasn't, for a single
+   * deletion may name thousands of events that have thousands of tags.
+   */
+  isTo(seq: number, { id, created_at }: EventHead, pubkey: string): boolean {
+    const place = [tagKey("p", pubkey), -created_at, idOrder(id)] as const;
+    const [inTail] = this.tail.entries(...place, seq - 1, 1);
+    if (inTail?.[2] !== seq && this.selectIsTerm.values(...place, seq).length === 0) return false;
+    const tags = this.load(seq)?.tags ?? []; // another key may share the index's
+    return tags.some(([name, value]) => name === "p" && value === pubkey);
   }
 
   load(seq: number): NostrEvent | null {
