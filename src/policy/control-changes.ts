@@ -13,7 +13,7 @@ const BLOCKED_IPS_MAX = 5000;
 const INVITES_MAX = 100_000;
 /** After it has expired, so that whoever comes too late hears why. */
 const INVITE_KEPT_S = 30 * 86_400;
-/** After it is too old: a call may have been verified in time and then have waited for the writer. */
+/** After it is too old: a call may have been verified in time and have waited for the writer. */
 const USED_AUTH_KEPT_S = 600;
 /** Years of work. */
 const AUDIT_MAX = 1_000_000;
