@@ -6,6 +6,7 @@
 // (tail.ts), from where `maintain` moves them into `term`, many at a time.
 
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
+import { describeError, log } from "../config/log.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
 import type { Candidate } from "./candidate.ts";
@@ -147,7 +148,7 @@ export class EventWriter {
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
     }, true);
     // Most authors are gone before they hear of it, and of who wrote much, the newest events.
-    for (let i = 0; hasVanished && i < ERASE_STEPS_AT_ONCE; i++) hasVanished = this.erase();
+    if (hasVanished) this.eraseAtOnce();
     return result;
   }
 
@@ -179,7 +180,16 @@ export class EventWriter {
   /** After the table `erase` was changed otherwise: most of what it asks for is done at once. */
   eraseNow(): void {
     this.eraser.reset();
-    for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
+    this.eraseAtOnce();
+  }
+
+  /** Upkeep does the rest, and what fails: the batch that asks for it is committed already. */
+  private eraseAtOnce(): void {
+    try {
+      for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
+    } catch (error) {
+      log("error", "writer", `not erased at once, later: ${describeError(error)}`);
+    }
   }
 
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */

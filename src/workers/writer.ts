@@ -252,11 +252,7 @@ export class Writer implements Role {
   /** What a management call may have banned: most of it is gone before the answer. */
   private eraseBanned(): void {
     for (let i = 0; i < BANNED_AT_ONCE && this.removeBanned(); i++);
-    try {
-      this.store.eraseNow();
-    } catch (error) {
-      log("error", "writer", `what is banned was not erased: ${describeError(error)}`);
-    }
+    this.store.eraseNow();
     this.forgetErased();
   }
 
