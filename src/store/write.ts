@@ -218,7 +218,8 @@ export class EventWriter {
   removeExpired(now: number, countMax: number): readonly string[] {
     this.tail.refresh();
     const seqs: number[] = [];
-    for (const [age, , seq] of this.tail.entries(EXPIRING_KEY, 0, -1, -1, countMax)) {
+    // From 1 on: what is made to share that key has an age of 0 at most.
+    for (const [age, , seq] of this.tail.entries(EXPIRING_KEY, 1, -1, -1, countMax)) {
       if (age <= now && this.selectIsExpired.values(seq, now).length > 0) seqs.push(seq);
     }
     if (seqs.length < countMax) {
