@@ -43,8 +43,14 @@ interface Part {
   readonly removed: readonly number[];
 }
 
-/** Some thousands of index entries. */
-const ERASE_STEPS_AT_ONCE = 8;
+export interface Removed {
+  readonly ids: readonly string[];
+  /** The seqs that have not been come to. */
+  readonly left: readonly number[];
+}
+
+/** So long others may wait while what was asked for is erased at once, as far as that goes. */
+const ERASE_AT_ONCE_MS = 100;
 
 export class EventWriter {
   private readonly db: Database;
@@ -185,8 +191,9 @@ export class EventWriter {
 
   /** Upkeep does the rest, and what fails: the batch that asks for it is committed already. */
   private eraseAtOnce(): void {
+    const deadline = performance.now() + ERASE_AT_ONCE_MS;
     try {
-      for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
+      while (this.erase() && performance.now() < deadline);
     } catch (error) {
       log("error", "writer", `not erased at once, later: ${describeError(error)}`);
     }
@@ -194,10 +201,25 @@ export class EventWriter {
 
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */
   remove(seqs: readonly number[], what: Removal = "erased", detail = ""): readonly string[] {
+    const ids: string[] = [];
+    for (let left = seqs; left.length > 0;) {
+      const some = this.removeSome(left, what, detail);
+      ids.push(...some.ids);
+      left = some.left;
+    }
+    return ids;
+  }
+
+  /** The same in one transaction, which leaves some for the next ones if there is much to do. */
+  removeSome(seqs: readonly number[], what: Removal, detail = ""): Removed {
+    if (seqs.length === 0) return { ids: [], left: [] };
     return this.inTransaction(() => {
       this.gone.load([]);
-      for (const seq of seqs) this.stored.remove(seq, what, detail);
-      return [this.stored.removedIds, []];
+      let count = 0;
+      for (; count < seqs.length && !this.stored.hasRemovedMuch; count++) {
+        this.stored.remove(seqs[count] as number, what, detail);
+      }
+      return [{ ids: this.stored.removedIds, left: seqs.slice(count) }, []];
     });
   }
 
@@ -214,7 +236,10 @@ export class EventWriter {
     });
   }
 
-  /** NIP-40: removes up to `countMax` events that expired at or before `now`. Returns their ids. */
+  /**
+   * NIP-40: removes up to `countMax` events that expired at or before `now`, and fewer if they have
+   * very many tags. Returns their ids.
+   */
   removeExpired(now: number, countMax: number): readonly string[] {
     this.tail.refresh();
     const seqs: number[] = [];
@@ -226,7 +251,7 @@ export class EventWriter {
       const rows = this.selectExpired.values(EXPIRING_KEY, now, countMax) as [number][];
       for (const [seq] of rows) if (!seqs.includes(seq)) seqs.push(seq);
     }
-    return seqs.length === 0 ? [] : this.remove(seqs.slice(0, countMax), "expired");
+    return this.removeSome(seqs.slice(0, countMax), "expired").ids;
   }
 
   /** Some of what is to be erased; true when there may be more. */
