@@ -38,6 +38,11 @@ function everything(db: Database) {
   };
 }
 
+/** Whether the next commit waits for the disk. */
+function isDurable(db: Database): boolean {
+  return db.query("PRAGMA synchronous").values()[0]?.[0] === 2;
+}
+
 function randomEvent(dice: Dice, all: readonly NostrEvent[], now: number): NostrEvent {
   const pubkey = author(dice.below(AUTHORS));
   const created_at = 1000 + dice.below(20);
@@ -102,7 +107,13 @@ function randomSteps(dice: Dice): Step[] {
 }
 
 function options(store: TestStore) {
-  return { ...store.options, tailEvents: 12, tallyEntries: 4, historyEntriesMax: 1000 };
+  return {
+    ...store.options,
+    synchronous: "full" as const,
+    tailEvents: 12,
+    tallyEntries: 4,
+    historyEntriesMax: 1000,
+  };
 }
 
 test("what fails has not happened, and is the same when it is done again", () => {
@@ -113,6 +124,7 @@ test("what fails has not happened, and is the same when it is done again", () =>
     const failing = new FailingDatabase(store.db);
     const good = new EventWriter(whole.db, options(whole));
     const bad = new EventWriter(failing.db, options(store));
+    for (const { db } of [whole, store]) db.run("PRAGMA synchronous = FULL");
     for (const [i, step] of steps.entries()) {
       const before = everything(store.db);
       const expected = step(good);
@@ -132,12 +144,14 @@ test("what fails has not happened, and is the same when it is done again", () =>
           break;
         }
         if (!(error instanceof DiskFull)) throw error;
+        expect(isDurable(store.db)).toBe(true);
         expect(hasFailed).toBe(true);
         // Upkeep is many transactions; what it has left is done after all.
         if (step !== keepUp) expect([i, at, everything(store.db)]).toEqual([i, at, before]);
         if (at > 1) continue;
         expect([i, step(bad)]).toEqual([i, expected]);
       }
+      expect(isDurable(store.db)).toBe(true);
       // What vanishes goes at once or, if that fails, by upkeep.
       if (contents(store.db).erase.length + contents(whole.db).erase.length > 0) {
         for (const writer of [good, bad]) keepUp(writer);
