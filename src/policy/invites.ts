@@ -23,8 +23,9 @@ export interface SealedInvite {
   readonly inviterPrefix: string;
 }
 
+/** No letter of it can be taken for the beginning of a flag. */
 export function makeOperatorCode(): string {
-  return randomBytes(OPERATOR_CODE_BYTES).toString("base64url");
+  return randomBytes(OPERATOR_CODE_BYTES).toString("hex");
 }
 
 export function sealInvite(key: RelayKey, inviter: string, expires: number): string {

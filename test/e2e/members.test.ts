@@ -323,6 +323,7 @@ describe("commands, beside the running relay", () => {
       (await nandu("invite", "create", "--uses=5", "--lifetime=1h")).trimEnd(),
       (await nandu("invite", "create")).trimEnd(),
     ];
+    for (const code of [good, bad]) expect(code).toMatch(/^[0-9a-f]{24}$/); // no flag
     const asked = (await askForInvite(watcher)) as string;
     expect(await nandu("invite", "revoke", bad)).toBe(`revoked ${bad}\n`);
     expect(await nandu("invite", "revoke", asked)).toBe(`revoked ${asked}\n`);
