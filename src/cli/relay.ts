@@ -53,7 +53,14 @@ async function run(args: readonly string[]): Promise<number> {
   if (isShared) log("warn", "relay", `${websocket.url} is in use already: this process shares it`);
   const exitCode = serveUntilSignal(websocket); // who reads the next line may send a signal at once
   log("info", "relay", `listening on ${websocket.url}, database in ${setting("data_dir")}`);
+  if (setting("relay.urls").length === 0 && !isLoopback(setting("relay.host"))) {
+    log("warn", "relay", "relay.urls is not set: clients elsewhere can't sign in (NIP-42)");
+  }
   return exitCode;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 /** The port is shared on purpose (SO_REUSEPORT), so nobody else would say so. */

@@ -3,6 +3,7 @@
 import { current, setting } from "../config/current.ts";
 import { searchKinds } from "../config/search-kinds.ts";
 import { parseFilter } from "../protocol/filter.ts";
+import { LATE_EVENTS_MAX } from "../store/search-stream.ts";
 import { SearchReader } from "../store/search-reader.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { parseFilterArgument } from "./filter-argument.ts";
@@ -46,7 +47,12 @@ function run(args: readonly string[]): number {
       count += 1;
       if (count === limit) break;
     }
+    const behind = reader.head() - index.head().seq;
     index.close();
+    if (behind > LATE_EVENTS_MAX) {
+      const text = `the index is ${behind} events behind: a relay that runs catches up by itself`;
+      process.stderr.write(`nandu: ${text}\n`);
+    }
   });
   return EXIT_OK;
 }

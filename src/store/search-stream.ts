@@ -22,7 +22,7 @@ const ROUND_HITS = 2048;
 /** Hits asked for in one step: a few milliseconds. */
 const STEP_HITS = 1024;
 /** Events not yet indexed that are looked at, and in one step. */
-const LATE_EVENTS_MAX = 1024;
+export const LATE_EVENTS_MAX = 1024;
 const STEP_LATE_EVENTS = 64;
 /** Events fetched in one step, and about how many bytes of them. */
 const FETCH_MAX = 64;

@@ -27,9 +27,14 @@ import { openOutbox, type Role, type Station } from "./thread.ts";
 
 /** New events are searchable this much later, while there are few. */
 const POLL_MS = 200;
-/** It rests so many times as long as it has worked: with an idle writer, and with new events. */
+/**
+ * It rests so many times as long as it has worked: with an idle writer, with new events, and with
+ * so many of them in a second that each thing the machine has to do besides slows them down.
+ */
 const REST_QUIET = 1;
 const REST_BUSY = 4;
+const REST_FLOOD = 24;
+const FLOOD_EVENTS_PER_S = 1000;
 /** Making a shard anew takes some 50 ms. */
 const PURGE_EVERY_MS = 10_000;
 /** Without a log of removals, what was removed has to be looked for. */
@@ -62,6 +67,7 @@ export class Indexer implements Role {
   private nextCompareAt = 0;
   /** The last event in the database, when last looked. */
   private headSeq = 0;
+  private headAt = 0;
   private stepsSinceCollection = 0;
 
   constructor(station: Station, bell: Doorbell) {
@@ -111,10 +117,17 @@ export class Indexer implements Role {
       Bun.gc(true);
       this.stepsSinceCollection = 0;
     }
+    return (performance.now() - startedAt) * (1 + this.restFactor());
+  }
+
+  private restFactor(): number {
     const { seq } = this.source.head();
-    const rest = seq === this.headSeq ? REST_QUIET : REST_BUSY;
+    const now = performance.now();
+    const perSecond = ((seq - this.headSeq) * 1000) / Math.max(1, now - this.headAt);
     this.headSeq = seq;
-    return (performance.now() - startedAt) * (1 + rest);
+    this.headAt = now;
+    if (perSecond === 0) return REST_QUIET;
+    return perSecond < FLOOD_EVENTS_PER_S ? REST_BUSY : REST_FLOOD;
   }
 
   private open(): SearchIndex {

@@ -95,9 +95,10 @@ test("a subscription is sent what its client may see, each event once", async ()
   for (const watcher of watchers) {
     const { client } = watcher;
     await client.find("EVENT", "last", last);
-    await client.settle();
     for (const { id, filter } of watcher.watches) {
       const wanted = events.filter((event) => naiveMatches(filter, event) && watcher.sees(event));
+      for (const event of wanted) await client.find("EVENT", id, event);
+      await client.settle();
       const own = client.frames.filter((frame) => frame[1] === id && frame[0] === "EVENT");
       const found = own.map((frame) => (frame[2] as NostrEvent).id);
       const expected = wanted.map((event) => event.id);

@@ -9,7 +9,7 @@ import type { NostrEvent } from "../../src/protocol/event.ts";
 import { SearchReader } from "../../src/store/search-reader.ts";
 import { Client } from "../support/client.ts";
 import { authorKey } from "../support/events.ts";
-import { RelayProcess, runNandu } from "../support/relay-process.ts";
+import { makeTempDir, RelayProcess, removeTempDir, runNandu } from "../support/relay-process.ts";
 import { newestFirst, nowSeconds, ok, Topic } from "../support/topic.ts";
 
 let relay: RelayProcess;
@@ -231,6 +231,18 @@ test("what another process imports is found, and the commands know of it", async
   expect(none).toEqual({ code: 0, stdout: "", stderr: "" });
   const info = await runNandu(["info", flag]);
   expect(info.stdout).toMatch(/^search +[0-9]+ events indexed, [0-9]+ behind, [0-9.]+ MB$/m);
+});
+
+test("a search without a relay says how far its index is behind", async () => {
+  const dataDir = makeTempDir();
+  const topic = new Topic("no relay yet");
+  const events = Array.from({ length: 1100 }, (_, i) => note(topic, `bandicoot ${i}`));
+  const flag = `--data-dir=${dataDir}`;
+  const stdin = events.map((event) => JSON.stringify(event)).join("\n");
+  expect((await runNandu(["import", flag], { stdin })).code).toBe(0);
+  const stderr = "nandu: the index is 1100 events behind: a relay that runs catches up by itself\n";
+  expect(await runNandu(["search", flag, "bandicoot"])).toEqual({ code: 0, stdout: "", stderr });
+  removeTempDir(dataDir);
 });
 
 test("without kinds there is no search, nor an index that would keep what is deleted", async () => {

@@ -275,8 +275,8 @@ test("OPTIONS preflight gets no answer that a browser takes for leave", async ()
   });
   expect(response.status).toBe(204);
   expect(response.headers.get("access-control-allow-origin")).toBe("*");
-  expect(response.headers.get("access-control-allow-headers")).toBe("*");
-  expect(response.headers.get("access-control-allow-methods")).toBe("GET, HEAD, OPTIONS");
+  expect(response.headers.get("access-control-allow-headers")).toBe("*, Authorization");
+  expect(response.headers.get("access-control-allow-methods")).toBe("GET, HEAD, POST, OPTIONS");
 });
 
 test("SIGUSR1 with no clients leaves the process running for ever", async () => {

@@ -228,6 +228,53 @@ test("who asks is told of what they may see", () => {
   });
 });
 
+test("what a group hides is in no count", () => {
+  using store = new TestStore();
+  const hidden = ["secret"];
+  const isHidden = ({ tags }: Pick<NostrEvent, "tags">): boolean =>
+    tags.some(([name, value]) => (name === "d" || name === "h") && value === "secret");
+  const guard = {
+    kinds: new Set([39_000, 39_002]),
+    mayHide: () => true,
+    sees: (viewer: ReadonlySet<string>, event: Pick<NostrEvent, "tags">) =>
+      viewer.size > 0 || !isHidden(event),
+    checkRead: () => null,
+    widen: () => [],
+  };
+  const rules = { privateKinds: NO_KINDS, signedInKinds: NO_KINDS, isAllSignedIn: false };
+  const events = [
+    makeEvent({ kind: 39_000, tags: [["d", "secret"]] }),
+    makeEvent({ kind: 39_002, tags: [["d", "secret"]] }),
+    makeEvent({
+      kind: 7,
+      tags: [
+        ["h", "secret"],
+        ["t", "nostr"],
+      ],
+    }),
+    makeEvent({ kind: 7, tags: [["t", "nostr"]] }),
+  ];
+  store.write(...events);
+  const reader = store.openReader();
+  for (const viewer of [new Set<string>(), new Set([author(1)])]) {
+    const sight = new Sight(new Visibility(rules, guard), viewer);
+    const visible = events.filter((event) => guard.sees(viewer, event));
+    for (const filter of [
+      { kinds: [39_000] },
+      { kinds: [39_002], "#d": hidden },
+      { "#d": hidden },
+      { "#h": hidden },
+      { "#t": ["nostr"], kinds: [7] },
+      { authors: [author(0)] },
+      {},
+    ]) {
+      const { mixedKinds } = sight;
+      const found = countOf(reader, [filter], { sight, mixedKinds });
+      expect([filter, found]).toEqual([filter, naiveCount(visible, [filter])]);
+    }
+  }
+});
+
 test("a count goes on while what it counts is moved from place to place", () => {
   forEachSeed(2, (dice) => {
     using store = new TestStore();
