@@ -136,6 +136,7 @@ function refusalOf(
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
     searchKinds: searchKinds(current.settings),
+    hasSyncs: false,
   };
   const message = parseClientMessage(text, limits);
   if (message.type === "refused") return String((JSON.parse(message.frame) as unknown[])[2]);

@@ -215,6 +215,19 @@ export const OPTIONS = {
     found by a search, and private ones never. When the list changes, the index is made anew in the
     background. Empty means no search.`,
 
+  "negentropy.enabled": boolean({ default: true })`
+    Whether clients and other relays can sync (NIP-77).`,
+  "negentropy.items_max": integer({ default: 1_000_000, min: 1, max: 100_000_000 })`
+    The most events in a sync, and in all that a connection has open together. Each takes about 41
+    bytes of memory while the sync is open, and twice that while they are read.`,
+  "negentropy.sessions_max": integer({ default: 8, min: 1, max: 10_000 })`
+    The most syncs open at once on a connection.`,
+  "negentropy.total_items_max": integer({ default: 5_000_000, min: 1, max: 1_000_000_000 })`
+    The most events in the open syncs of all connections; about 200 MB by default. Each thread for
+    syncs has its share of it.`,
+  "negentropy.idle_timeout_s": integer({ default: 120, min: 1, max: DAY_S, unit: "s" })`
+    How long a sync waits for its client's next message before it is closed.`,
+
   "groups.enabled": boolean({ default: false })`
     Whether the relay hosts groups (NIP-29): events with an h tag are then subject to the rules of
     the group it names, and the relay publishes what its groups are, by its own key.`,
@@ -278,6 +291,8 @@ export const OPTIONS = {
     Threads that answer from stored events. 0 derives it from the number of cores.`,
   "threads.monitor": integer({ default: 0, min: 0, max: 64 })`
     Threads that match new events with open subscriptions. 0 derives it from the number of cores.`,
+  "threads.negentropy": integer({ default: 0, min: 0, max: 64 })`
+    Threads that answer syncs. 0 derives it from the number of cores.`,
 } as const satisfies OptionTable;
 
 export type OptionName = keyof typeof OPTIONS;

@@ -38,6 +38,7 @@ const SUPPORTED_NIPS: readonly SupportedNip[] = [
   { nip: 66, isOn: (settings) => settings["monitor.publish_interval_s"] > 0 },
   { nip: 67, isOn: (settings) => settings["relay.eose_hints"] },
   { nip: 70, isOn: () => true },
+  { nip: 77, isOn: (settings) => settings["negentropy.enabled"] },
   { nip: 86, isOn: isManaged },
 ];
 
@@ -91,6 +92,8 @@ export interface RelayInformation
   /** As the operator has written it. */
   readonly fees?: unknown;
   readonly nip29?: { readonly subgroups: boolean };
+  /** The version of the protocol of NIP-77: a field of strfry's that clients look for. */
+  readonly negentropy?: number;
   readonly retention?: readonly RetentionRule[];
   readonly supported_nips: readonly number[];
   readonly software: string;
@@ -129,6 +132,7 @@ export function relayInformation(settings: Settings, self: string | null = null)
     ...lists,
     ...(fees === "" ? {} : { fees: JSON.parse(fees) as unknown }),
     ...(settings["groups.enabled"] ? { nip29: { subgroups: true } } : {}),
+    ...(settings["negentropy.enabled"] ? { negentropy: 1 } : {}),
     supported_nips: SUPPORTED_NIPS.filter(({ isOn }) => isOn(settings)).map(({ nip }) => nip),
     software: SOFTWARE,
     version: VERSION,

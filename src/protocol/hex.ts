@@ -20,3 +20,9 @@ export function decodeHexInto(hex: string, out: Buffer): void {
   const written = out.write(hex, 0, "hex");
   if (written !== hex.length / 2) throw new Error(`assert: not hex: ${hex}`);
 }
+
+/** The bytes that hex of any length stands for; null when it is none. */
+export function parseHex(text: unknown): Buffer | null {
+  if (typeof text !== "string" || text.length % 2 !== 0 || /[^0-9a-f]/.test(text)) return null;
+  return Buffer.from(text, "hex");
+}

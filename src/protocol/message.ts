@@ -1,10 +1,11 @@
-// Messages in both directions (NIP-01, 42, 45, 67): client text → tagged union, and one encoder
+// Messages in both directions (NIP-01, 42, 45, 67, 77): client text → tagged union, and one encoder
 // per relay message. A refusal is bound to the event id or subscription id that it answers whenever
 // that can be read from the message; NOTICE is for the rest.
 
 import type { Filter } from "./filter.ts";
 import { countValues, parseFilter } from "./filter.ts";
-import type { Acknowledgement, Reason } from "./reason.ts";
+import { parseHex } from "./hex.ts";
+import type { Acknowledgement, Reason, SyncReason } from "./reason.ts";
 
 export type ClientMessage =
   | { readonly type: "EVENT"; readonly id: string; readonly event: unknown }
@@ -12,7 +13,22 @@ export type ClientMessage =
   | { readonly type: "COUNT"; readonly queryId: string; readonly filters: readonly Filter[] }
   | { readonly type: "CLOSE"; readonly subscriptionId: string }
   | { readonly type: "AUTH"; readonly id: string; readonly event: unknown }
+  | SyncMessage
   | { readonly type: "refused"; readonly frame: string; readonly closes: string | null };
+
+/** NIP-77. The ids of syncs are apart from those of subscriptions. */
+export type SyncMessage =
+  | {
+      readonly type: "NEG-OPEN";
+      readonly syncId: string;
+      /** Null when it can match nothing. */
+      readonly filter: Filter | null;
+      readonly message: Buffer;
+    }
+  | { readonly type: "NEG-MSG"; readonly syncId: string; readonly message: Buffer }
+  | { readonly type: "NEG-CLOSE"; readonly syncId: string }
+  /** One of the others that is refused. "After a NEG-ERR the subscription is closed." */
+  | { readonly type: "NEG-ERR"; readonly syncId: string; readonly reason: SyncReason };
 
 export interface MessageLimits {
   /** Filters in one REQ or COUNT. */
@@ -21,6 +37,8 @@ export interface MessageLimits {
   readonly filterValuesMax: number;
   /** Kinds whose words are searched (NIP-50). */
   readonly searchKinds: ReadonlySet<number>;
+  /** Whether there are syncs (NIP-77). */
+  readonly hasSyncs: boolean;
 }
 
 /** NIP-01: "an arbitrary, non-empty string of max length 64 chars". */
@@ -49,6 +67,12 @@ export function parseClientMessage(text: string, limits: MessageLimits): ClientM
       return parseQuery(message[0], message, limits);
     case "CLOSE":
       return parseClose(message);
+    case "NEG-OPEN":
+    case "NEG-MSG":
+    case "NEG-CLOSE":
+      return limits.hasSyncs
+        ? parseSync(message[0], message, limits)
+        : parseUnknown(message[0], message);
     default:
       return parseUnknown(message[0], message);
   }
@@ -100,9 +124,7 @@ function parseFilters(message: readonly unknown[], limits: MessageLimits): Filte
     valuesCount += countValues(filter);
     filters.push(filter);
   }
-  return valuesCount > limits.filterValuesMax
-    ? `invalid: more than ${limits.filterValuesMax} values in the filters`
-    : filters;
+  return valuesCount > limits.filterValuesMax ? tooManyValues(limits) : filters;
 }
 
 function checkSubscriptionId(id: string): Reason | null {
@@ -127,13 +149,49 @@ function parseClose(message: readonly unknown[]): ClientMessage {
   return { type: "CLOSE", subscriptionId };
 }
 
+function parseSync(
+  type: "NEG-OPEN" | "NEG-MSG" | "NEG-CLOSE",
+  message: readonly unknown[],
+  limits: MessageLimits,
+): ClientMessage {
+  const syncId = message[1];
+  if (typeof syncId !== "string") {
+    return refuse(encodeNotice(`invalid: ${type} needs a subscription id`));
+  }
+  if (type === "NEG-CLOSE") return { type, syncId };
+  if (syncId.length > ECHO_LENGTH_MAX) return refuse(encodeNotice(ID_TOO_LONG));
+  const badId = checkSubscriptionId(syncId);
+  if (badId !== null) return { type: "NEG-ERR", syncId, reason: badId };
+  const filter = type === "NEG-OPEN" ? parseSyncFilter(message[2], limits) : null;
+  if (typeof filter === "string") return { type: "NEG-ERR", syncId, reason: filter };
+  const bytes = parseHex(message[type === "NEG-OPEN" ? 3 : 2]);
+  if (bytes === null) {
+    return { type: "NEG-ERR", syncId, reason: "invalid: the message must be lower-case hex" };
+  }
+  return type === "NEG-OPEN"
+    ? { type, syncId, filter, message: bytes }
+    : { type, syncId, message: bytes };
+}
+
+/** A filter like a REQ's, its `limit` included: what is synced is what a REQ would be sent. */
+function parseSyncFilter(value: unknown, limits: MessageLimits): Filter | null | Reason {
+  const filter = parseFilter(value, limits.searchKinds);
+  if (filter === null || typeof filter === "string") return filter;
+  if (filter.search !== null) return "unsupported: what a search finds can't be synced";
+  return countValues(filter) > limits.filterValuesMax ? tooManyValues(limits) : filter;
+}
+
+function tooManyValues({ filterValuesMax }: MessageLimits): Reason {
+  return `invalid: more than ${filterValuesMax} values in the filters`;
+}
+
 /** NEG-* is answered by NEG-ERR, so that its sender doesn't wait for ever. */
 function parseUnknown(type: string, message: readonly unknown[]): ClientMessage {
   const shown = JSON.stringify(type.length > 32 ? `${type.slice(0, 32)}…` : type);
   const reason: Reason = `unsupported: unknown message type ${shown}`;
   const subject = message[1];
   if (type.startsWith("NEG-") && typeof subject === "string" && subject.length <= ECHO_LENGTH_MAX) {
-    return refuse(JSON.stringify(["NEG-ERR", subject, reason]));
+    return refuse(encodeNegErr(subject, reason));
   }
   return refuse(encodeNotice(reason));
 }
@@ -180,6 +238,23 @@ export function encodeCount(
     ...(hll === null ? null : { hll }),
   };
   return JSON.stringify(["COUNT", queryId, result]);
+}
+
+/** NIP-77. */
+export function encodeNegMsg(syncId: string, message: Uint8Array): string {
+  const { buffer, byteOffset, length } = message;
+  const hex = Buffer.from(buffer, byteOffset, length).toString("hex");
+  return `["NEG-MSG",${JSON.stringify(syncId)},"${hex}"]`;
+}
+
+/** NIP-77. `itemsMax`: "the maximum number of records that can be processed". */
+export function encodeNegErr(
+  syncId: string,
+  reason: SyncReason,
+  itemsMax: number | null = null,
+): string {
+  const more = itemsMax === null ? [] : [itemsMax];
+  return JSON.stringify(["NEG-ERR", syncId, reason, ...more]);
 }
 
 /** What stands before an event's JSON in `["EVENT",<subscription id>,<event>]`; `]` follows it. */

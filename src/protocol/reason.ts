@@ -19,5 +19,8 @@ export type ReasonPrefix = (typeof REASON_PREFIXES)[number];
 /** `prefix: human-readable text`. */
 export type Reason = `${ReasonPrefix}: ${string}`;
 
+/** What NEG-ERR may say besides (NIP-77). */
+export type SyncReason = Reason | `closed: ${string}`;
+
 /** What an OK that accepts may say: nothing, that it was there already, or news (NIP-43). */
 export type Acknowledgement = Reason | `info: ${string}` | "";

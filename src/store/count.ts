@@ -18,7 +18,7 @@ import { infoKind, infoMark } from "./info.ts";
 import type { EventReader } from "./read.ts";
 import type { Scan, ScanOptions } from "./scan.ts";
 import { areTallied } from "./tally.ts";
-import { specialKey, tagKey } from "./term.ts";
+import { specialKey, tagKey, type TermEntry } from "./term.ts";
 
 export interface CountOptions {
   /** Counting one by one stops there. */
@@ -65,13 +65,13 @@ export class Count {
     const isByIndex = isOne && canCountByIndex(filter, mixedKinds);
     reader.head();
     const otherKeys = isByIndex ? this.addTally(reader, filter) : null;
-    const onInfo = (info: number): void => this.addEntry(info);
+    const onEntry = ([, , , info]: TermEntry): void => this.addEntry(info);
     this.scan = openScan({
       limitDefault: countMax + 1, // one more tells that there are more
       limitMax: countMax + 1,
       tiesMax: 0,
       nowSeconds,
-      unseen: isByIndex ? { onInfo, otherKeys } : null,
+      unseen: isByIndex ? { onEntry, otherKeys } : null,
     });
   }
 

@@ -55,7 +55,7 @@ export interface StreamOptions {
  * then neither fetched nor found. What the filter asks for, an entry and its key must tell.
  */
 export interface Unseen {
-  readonly onInfo: (info: number) => void;
+  readonly onEntry: (entry: TermEntry) => void;
   /** What is read instead of what the planner says: where the other entries are. */
   readonly otherKeys: readonly number[] | null;
 }
@@ -253,7 +253,7 @@ export class FilterStream {
       this.entriesSeen += 1;
       if (!this.mayMatch(entry[3])) continue;
       this.entriesKept += 1;
-      if (!this.isUnseen(entry[3])) candidates.push(entry);
+      if (!this.isUnseen(entry)) candidates.push(entry);
     }
     if (entry !== null) this.reconsider(entry);
     return candidates.length === 0 ? [] : this.check(candidates);
@@ -267,12 +267,12 @@ export class FilterStream {
   }
 
   /** Whether this entry is enough, its event needn't be found. */
-  private isUnseen(info: number): boolean {
+  private isUnseen(entry: TermEntry): boolean {
     const { unseen } = this.options;
     if (unseen === null) return false;
     const own: RowType = this.plan?.isByKind === true ? "kind" : "other";
-    if (!speaksForItself(info, this.filter.tags.length > 0 ? "tag" : own)) return false;
-    unseen.onInfo(info);
+    if (!speaksForItself(entry[3], this.filter.tags.length > 0 ? "tag" : own)) return false;
+    unseen.onEntry(entry);
     return true;
   }
 

@@ -43,6 +43,15 @@ export class Sight {
     return this.viewer.size === 0 ? this.visibility.hiddenKinds : null;
   }
 
+  get hiddenKinds(): ReadonlySet<number> {
+    return this.visibility.hiddenKinds;
+  }
+
+  /** Whether all that can't be seen is of `hiddenKinds`. */
+  get isByKind(): boolean {
+    return this.visibility.guardedKinds.size === 0;
+  }
+
   /** Kinds of which some can be seen and some can't. */
   get mixedKinds(): ReadonlySet<number> {
     const { guardedKinds, rules } = this.visibility;

@@ -33,6 +33,7 @@ import { idKey } from "../store/term.ts";
 import { Answers } from "./answers.ts";
 import { Changes } from "./changes.ts";
 import { ClientQueries } from "./client-queries.ts";
+import { ClientSyncs } from "./client-syncs.ts";
 import {
   clockMs,
   MAIL,
@@ -59,6 +60,7 @@ export class Ingester implements Role {
   private readonly writer: Outbox;
   private readonly readers: readonly Outbox[];
   private readonly monitors: readonly Outbox[];
+  private readonly negentropies: readonly Outbox[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
   private readonly removers: SentRemovers;
@@ -71,6 +73,7 @@ export class Ingester implements Role {
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly answers: Answers;
   private readonly queries: ClientQueries;
+  private readonly syncs: ClientSyncs;
   private readonly refusalLog: RefusalLog;
 
   constructor(station: Station, bell: Doorbell) {
@@ -79,6 +82,7 @@ export class Ingester implements Role {
     this.writer = openOutbox(station.writer, bell);
     this.readers = station.readers.map((end) => openOutbox(end, bell));
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
+    this.negentropies = station.negentropies.map((end) => openOutbox(end, bell));
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
     this.removers = new SentRemovers(new HandledRemovers(station.removers), station.index);
@@ -92,6 +96,7 @@ export class Ingester implements Role {
     const { websocket, readers, changes, gate, admission, answers } = this;
     const parts = { websocket, readers, changes, gate, admission, answers };
     this.queries = new ClientQueries(station, parts);
+    this.syncs = new ClientSyncs(this.negentropies, gate);
     this.refusalLog = new RefusalLog(this.writer);
   }
 
@@ -101,7 +106,7 @@ export class Ingester implements Role {
         this.onClientText(ring);
         break;
       case MAIL.clientGone:
-        this.queries.onGone(readConnId(ring));
+        this.onGone(readConnId(ring));
         break;
       case MAIL.subscriptionEnded:
         this.queries.onEnded(readRef(ring));
@@ -130,8 +135,14 @@ export class Ingester implements Role {
     sendStop(this.writer);
     for (const reader of this.readers) sendStop(reader);
     for (const monitor of this.monitors) sendStop(monitor);
+    for (const negentropy of this.negentropies) sendStop(negentropy);
     this.db.close();
     sendStopped(this.websocket);
+  }
+
+  private onGone(connId: number): void {
+    this.queries.onGone(connId);
+    this.syncs.onGone(connId);
   }
 
   private onClientText(ring: RingConsumer): void {
@@ -153,6 +164,14 @@ export class Ingester implements Role {
         return;
       case "CLOSE":
         this.queries.close(connId, message.subscriptionId);
+        break;
+      case "NEG-OPEN":
+      case "NEG-MSG":
+      case "NEG-ERR":
+        this.syncs.onMessage(connId, this.queries.viewer(connId), message, messageBytes);
+        return;
+      case "NEG-CLOSE":
+        this.syncs.onMessage(connId, this.queries.viewer(connId), message, messageBytes);
         break;
       case "refused":
         if (message.closes !== null) this.queries.close(connId, message.closes);
@@ -232,5 +251,6 @@ function messageLimits(): MessageLimits {
     filtersMax: setting("relay.filters_max"),
     filterValuesMax: setting("relay.filter_values_max"),
     searchKinds: searchedKinds(),
+    hasSyncs: setting("negentropy.enabled"),
   };
 }

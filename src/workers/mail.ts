@@ -1,6 +1,7 @@
 // Every message between threads: its type number, and the layout of most; frames for clients are
-// in mail-frames.ts, events in mail-event.ts, management in mail-management.ts. All integers are
-// little-endian; `gen` and `seq` are f64 because they may pass 2^32; texts are UTF-8.
+// in mail-frames.ts, events in mail-event.ts, management in mail-management.ts, syncs in
+// mail-sync.ts. All integers are little-endian; `gen` and `seq` are f64 because they may pass 2^32;
+// texts are UTF-8.
 //
 // slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen.
 // The main thread drops frames of a gen that is no longer the slot's, so that nothing of a
@@ -46,6 +47,11 @@ export const MAIL = {
   subscribe: 40,
   // main → reader
   credit: 50,
+  // ingester → negentropy
+  syncOpen: 60,
+  syncMessage: 61,
+  syncRefused: 62,
+  syncClose: 63,
 } as const;
 
 /** Finer than Date.now: an ephemeral event and a REQ taken after it must not have the same time. */
@@ -277,10 +283,10 @@ export function sendQuery(
   out.commit(MAIL.query, QUERY_HEADER_BYTES + body.length);
 }
 
-type QueryBody = Pick<QueryMail, "id" | "filters" | "viewer" | "before">;
+export type QueryBody = Pick<QueryMail, "id" | "filters" | "viewer" | "before">;
 
 /** JSON, because msgpack takes as long for these and ten times as long for long lists. */
-function parseBody(body: Buffer): QueryBody {
+export function parseQueryBody(body: Buffer): QueryBody {
   const [id, rows, keys, keysBefore] = JSON.parse(body.toString("utf8")) as [
     id: string,
     rows: FilterRow[],
@@ -308,7 +314,7 @@ export function readQuery(ring: RingConsumer): QueryMail {
     takenAtMs: view.getFloat64(offset + 24, true),
     changes: view.getInt32(offset + 32, true),
     body,
-    ...parseBody(body),
+    ...parseQueryBody(body),
   };
 }
 
@@ -347,7 +353,7 @@ export function parseSubscribe(record: Buffer): SubscribeMail {
     headSeq: record.readDoubleLE(16),
     takenAtMs: record.readDoubleLE(24),
     isWidening: isWidening(record),
-    ...parseBody(record.subarray(QUERY_HEADER_BYTES)),
+    ...parseQueryBody(record.subarray(QUERY_HEADER_BYTES)),
   };
 }
 

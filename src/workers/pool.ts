@@ -3,7 +3,7 @@
 //
 //   main ─▶ ingester ─▶ writer ─▶ monitor ─▶ main      every role also has a ring to main;
 //     └─(credit)─▶ reader ◀─ ingester                   reader ─▶ monitor, ingester ─▶ monitor;
-//                                                       writer ─▶ indexer, to stop it
+//   ingester ─▶ negentropy                            writer ─▶ indexer, to stop it
 
 import { cpus } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -38,6 +38,7 @@ export interface ThreadCounts {
   readonly ingester: number;
   readonly reader: number;
   readonly monitor: number;
+  readonly negentropy: number;
 }
 
 /** The main thread's ends. */
@@ -56,6 +57,9 @@ export function threadCounts(settings: Settings, cores = cpus().length): ThreadC
     ingester: settings["threads.ingester"] || Math.min(16, Math.max(1, Math.ceil(spare / 2))),
     reader: settings["threads.reader"] || Math.min(16, Math.max(1, Math.floor(spare / 2))),
     monitor: settings["threads.monitor"] || Math.min(8, Math.max(1, Math.floor(spare / 4))),
+    negentropy: settings["negentropy.enabled"]
+      ? settings["threads.negentropy"] || Math.min(4, Math.max(1, Math.floor(spare / 8)))
+      : 0,
   };
 }
 
@@ -106,6 +110,7 @@ function wire(settings: Settings) {
     writer: bells(1),
     reader: bells(counts.reader),
     monitor: bells(counts.monitor),
+    negentropy: bells(counts.negentropy),
     indexer: bells(searchKinds(settings).size > 0 ? 1 : 0),
   };
   const wiring = new Wiring(ringCapacity(settings));
@@ -116,6 +121,7 @@ function wire(settings: Settings) {
     ingesterWriter: wiring.connect(bell.ingester, bell.writer),
     ingesterReader: wiring.connect(bell.ingester, bell.reader),
     ingesterMonitor: wiring.connect(bell.ingester, bell.monitor),
+    ingesterNegentropy: wiring.connect(bell.ingester, bell.negentropy),
     readerMonitor: wiring.connect(bell.reader, bell.monitor),
     writerMonitor: wiring.connect(bell.writer, bell.monitor),
     writerIndexer: wiring.connect(bell.writer, bell.indexer),
@@ -123,6 +129,7 @@ function wire(settings: Settings) {
       ingester: wiring.connect(bell.ingester, bell.main),
       reader: wiring.connect(bell.reader, bell.main),
       monitor: wiring.connect(bell.monitor, bell.main),
+      negentropy: wiring.connect(bell.negentropy, bell.main),
       writer: wiring.connect(bell.writer, bell.main),
       indexer: wiring.connect(bell.indexer, bell.main),
     },
@@ -143,6 +150,7 @@ export async function startPool(settings: Settings): Promise<Pool> {
     inbox: openInbox(main, [
       ...toMain.ingester.into(0),
       ...toMain.reader.into(0),
+      ...toMain.negentropy.into(0),
       ...toMain.writer.into(0),
       ...toMain.monitor.into(0),
       ...toMain.indexer.into(0),
@@ -184,6 +192,7 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
         writer: wires.writer ?? null,
         readers: wires.readers ?? [],
         monitors: wires.monitors ?? [],
+        negentropies: wires.negentropies ?? [],
         indexers: wires.indexers ?? [],
       };
     });
@@ -205,7 +214,9 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
       writer: ingesterWriter.outOf(i)[0] as RingEnd,
       readers: ingesterReader.outOf(i),
       monitors: ingesterMonitor.outOf(i),
+      negentropies: wired.ingesterNegentropy.outOf(i),
     })),
+    ...make("negentropy", (i) => ({ inbound: wired.ingesterNegentropy.into(i) })),
     ...make("indexer", (i) => ({ inbound: wired.writerIndexer.into(i) })),
   ];
 }
@@ -215,6 +226,7 @@ interface Wires {
   readonly writer?: RingEnd;
   readonly readers?: readonly RingEnd[];
   readonly monitors?: readonly RingEnd[];
+  readonly negentropies?: readonly RingEnd[];
   readonly indexers?: readonly RingEnd[];
 }
 

@@ -7,7 +7,7 @@ import { Inbox, type Visit } from "../ring/inbox.ts";
 import { Outbox } from "../ring/outbox.ts";
 import { RingConsumer, RingProducer } from "../ring/ring.ts";
 
-export type RoleName = "ingester" | "writer" | "reader" | "monitor" | "indexer";
+export type RoleName = "ingester" | "writer" | "reader" | "monitor" | "negentropy" | "indexer";
 
 /** One ring as seen from one of its ends: the memory, and the doorbell of the other end. */
 export interface RingEnd {
@@ -38,6 +38,7 @@ export interface Station {
   readonly writer: RingEnd | null;
   readonly readers: readonly RingEnd[];
   readonly monitors: readonly RingEnd[];
+  readonly negentropies: readonly RingEnd[];
   readonly indexers: readonly RingEnd[];
 }
 

@@ -7,6 +7,7 @@ import { Doorbell } from "../ring/doorbell.ts";
 import { Indexer } from "./indexer.ts";
 import { Ingester } from "./ingester.ts";
 import { Monitor } from "./monitor.ts";
+import { Negentropy } from "./negentropy.ts";
 import { Reader } from "./reader.ts";
 import { openInbox, type Role, runThread, type Station } from "./thread.ts";
 import { Writer } from "./writer.ts";
@@ -21,6 +22,8 @@ function openRole(station: Station, bell: Doorbell): Role {
       return new Reader(station, bell);
     case "monitor":
       return new Monitor(station, bell);
+    case "negentropy":
+      return new Negentropy(station, bell);
     case "indexer":
       return new Indexer(station, bell);
   }

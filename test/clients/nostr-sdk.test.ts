@@ -1,14 +1,16 @@
 // rust-nostr's nostr-sdk, which is Rust compiled to WebAssembly.
 
 import type { Client as SdkClient, Events } from "@rust-nostr/nostr-sdk";
+import { expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
+import { EventFactory } from "../support/events.ts";
 import { type ClientUnderTest, type Heard, testClient } from "./client-suite.ts";
 import { ownerSecretHex, testSignIn } from "./sign-in-suite.ts";
 import { SharedRelay } from "./shared-relay.ts";
 
 checkWebSockets();
-const { Client, Duration, Event, Filter, Keys, loadWasmSync, NostrSigner } =
+const { Client, Duration, Event, Filter, Keys, loadWasmSync, NostrSigner, SyncOptions } =
   await import("@rust-nostr/nostr-sdk");
 loadWasmSync();
 
@@ -72,3 +74,20 @@ const relay = new SharedRelay();
 
 testClient("nostr-sdk", relay, openSdk, { canCount: true, canInform: false });
 testSignIn("nostr-sdk", relay, openSignedIn);
+
+test("syncs (NIP-77)", async () => {
+  const factory = new EventFactory(77);
+  const events = Array.from({ length: 700 }, () => factory.makeDistinct({ kind: 1077 }));
+  const publisher = await openSdk(relay.url);
+  await Promise.all(events.map((event) => publisher.publish(event)));
+  await publisher.close();
+  const client = new Client();
+  await client.addRelay(relay.url);
+  await client.tryConnect(Duration.fromSecs(5));
+  const filter = Filter.fromJson('{"kinds":[1077]}');
+  const { report, failed } = await client.sync(filter, new SyncOptions());
+  expect(failed).toEqual([]);
+  const received = report.received.map((id) => id.toHex());
+  expect(received.sort()).toEqual(events.map(({ id }) => id).sort());
+  await client.shutdown();
+});

@@ -1,8 +1,9 @@
 // @welshman/net, which Coracle and Flotilla use: sockets of a pool, with policies.
 
+import { expect, test } from "bun:test";
 import type { RelayMessage } from "@welshman/net";
 import type { NostrEvent } from "../../src/protocol/event.ts";
-import type { EventTemplate } from "../support/events.ts";
+import { EventFactory, type EventTemplate } from "../support/events.ts";
 import { checkFrame } from "../support/schemas.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { signAsOwner, testSignIn } from "./sign-in-suite.ts";
@@ -16,6 +17,8 @@ const {
   AuthStateEvent,
   AuthStatus,
   defaultSocketPolicies,
+  Difference,
+  DifferenceEvent,
   makeSocketPolicyAuth,
   Pool,
   publishOne,
@@ -80,3 +83,32 @@ const relay = new SharedRelay();
 
 testClient("@welshman/net", relay, openPool, { canCount: false, canInform: false });
 testSignIn("@welshman/net", relay, openPool);
+
+test("syncs (NIP-77)", async () => {
+  // Outside of a browser its hash wants a global that is no more.
+  Reflect.set(globalThis, "window", globalThis);
+  const factory = new EventFactory(77);
+  const make = (count: number): NostrEvent[] =>
+    Array.from({ length: count }, () => factory.makeDistinct({ kind: 1077 }));
+  const [shared, ofRelay, ofClient] = [make(300), make(20), make(10)];
+  const pool = new Pool({ makeSocket: (url) => new Socket(url, policies) });
+  const socket = pool.get(relay.url);
+  socket.on(SocketEvent.Receive, (message: RelayMessage) => checkFrame(message));
+  const publisher = await openPool(relay.url);
+  await Promise.all([...shared, ...ofRelay].map((event) => publisher.publish(event)));
+  const difference = new Difference({
+    relay: relay.url,
+    context: { pool },
+    filter: { kinds: [1077] },
+    events: [...shared, ...ofClient] as Event[],
+  });
+  await new Promise((resolve, reject) => {
+    difference.on(DifferenceEvent.Close, resolve);
+    difference.on(DifferenceEvent.Error, reject);
+  });
+  const idsOf = (events: readonly NostrEvent[]): Set<string> => new Set(events.map(({ id }) => id));
+  expect([difference.have, difference.need]).toEqual([idsOf(ofClient), idsOf(ofRelay)]);
+  Reflect.deleteProperty(globalThis, "window");
+  await publisher.close();
+  pool.clear();
+});

@@ -12,6 +12,7 @@ import {
   pubkeyOf,
   STRANGER,
 } from "../support/group-relay.ts";
+import { syncedIds } from "../support/sync-client.ts";
 import { newestFirst, nowSeconds } from "../support/topic.ts";
 
 const SIGN_IN = "auth-required: the events of a private group are for its members";
@@ -48,6 +49,21 @@ async function countOf(client: Client, filter: Record<string, unknown>): Promise
 }
 
 describe("a private group", () => {
+  test("is synced by members only, whatever the filter", async () => {
+    const group = await relay.group("synced", ["private"]);
+    const event = await relay.must(9, ADMIN, group);
+    for (const filter of [{}, { kinds: [9] }, { authors: [event.pubkey] }, { ids: [event.id] }]) {
+      const seenBy = async (author: number | null): Promise<boolean> => {
+        const own = await relay.connect(author);
+        if (author !== null) await own.next(); // the OK
+        const ids = await syncedIds(own, filter);
+        own.close();
+        return ids.includes(event.id);
+      };
+      expect(await Promise.all([MEMBER, STRANGER, null].map(seenBy))).toEqual([true, false, false]);
+    }
+  });
+
   test("is read by members, asked for by its id; others are told what they lack", async () => {
     const group = await relay.group("private", ["private"]);
     const event = await relay.must(9, ADMIN, group);

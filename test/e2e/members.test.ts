@@ -121,11 +121,17 @@ describe("strangers", () => {
       "b",
       `auth-required: ${why("read")}`,
     ]);
+    client.send("NEG-OPEN", "c", {}, "61");
+    const unknown = ["NEG-ERR", "c", `auth-required: ${why("read")}`];
+    expect(await client.find("NEG-ERR", "c")).toEqual(unknown);
     await client.signIn(0);
     expect(await client.publish(note)).toEqual(refused(note, `restricted: ${why("write")}`));
     expect(await client.request("a", { kinds: [28935] })).toEqual([
       ["CLOSED", "a", `restricted: ${why("read")}`],
     ]);
+    client.send("NEG-OPEN", "d", {}, "61");
+    const stranger = ["NEG-ERR", "d", `restricted: ${why("read")}`];
+    expect(await client.find("NEG-ERR", "d")).toEqual(stranger);
   });
 
   test("don't get to publish what only the relay does", async () => {

@@ -345,10 +345,11 @@ describe("every malformed message gets its answer", () => {
     ['["AUTH"]', ["NOTICE", "invalid: AUTH must carry an event object"]],
     ['["AUTH","challenge"]', ["NOTICE", "invalid: AUTH must carry an event object"]],
     ['["AUTH",{"id":"x"}]', ["OK", "x", false, "invalid: id must be 64 lower-case hex digits"]],
-    ['["NEG-OPEN"]', ["NOTICE", unknown("NEG-OPEN")]],
-    ['["NEG-OPEN","n",{},"61"]', ["NEG-ERR", "n", unknown("NEG-OPEN")]],
-    ['["NEG-MSG","n","61"]', ["NEG-ERR", "n", unknown("NEG-MSG")]],
-    ['["NEG-CLOSE","n"]', ["NEG-ERR", "n", unknown("NEG-CLOSE")]],
+    ['["NEG-OPEN"]', ["NOTICE", "invalid: NEG-OPEN needs a subscription id"]],
+    ['["NEG-OPEN","n",{},"61"]', ["NEG-MSG", "n", "61"]],
+    ['["NEG-MSG","n","61"]', ["NEG-ERR", "n", "closed: no sync of this id is open"]],
+    ['["NEG-CLOSE"]', ["NOTICE", "invalid: NEG-CLOSE needs a subscription id"]],
+    ['["NEG-ERR","n","x"]', ["NEG-ERR", "n", unknown("NEG-ERR")]],
   ];
   test.each(rows)("%s", (text, answer) =>
     connected(async (client) => {

@@ -7,6 +7,7 @@ import { filterResult } from "../support/naive-hll.ts";
 import { Client, type Frame } from "../support/client.ts";
 import { authorKey, signEvent } from "../support/events.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { syncedIds } from "../support/sync-client.ts";
 import { newestFirst, nowSeconds, ok, refused, Topic } from "../support/topic.ts";
 
 let relay: RelayProcess;
@@ -200,9 +201,49 @@ describe("ephemeral replay", () => {
   });
 });
 
+describe("NEG", () => {
+  const topic = new Topic("synced messages");
+  const [alice, bob] = [14, 15];
+  const message = makeMessage(topic, alice, bob, 1000);
+  const note = topic.make({ author: alice });
+  const ids = [message.id, note.id];
+
+  beforeAll(async () => {
+    await client.publishAll([message, note]);
+  });
+
+  for (const [who, author] of [
+    ["nobody", null],
+    ["somebody else", 16],
+  ] as const) {
+    test(`NEG tree leaks ids and times of everybody's messages through {}: to ${who}`, async () => {
+      const own = await Client.connect(relay.url);
+      if (author !== null) await own.signIn(author).then(() => own.next());
+      for (const filter of [{}, { until: 2 ** 40 }, { authors: [note.pubkey] }, topic.filter]) {
+        const found = await syncedIds(own, filter);
+        expect(ids.filter((id) => found.includes(id))).toEqual([note.id]);
+      }
+      own.close();
+    });
+  }
+
+  for (const [who, author] of [
+    ["author", alice],
+    ["recipient", bob],
+  ] as const) {
+    test(`authed NEG of own DMs never finds any: of their ${who}`, async () => {
+      const own = await Client.connect(relay.url);
+      await own.signIn(author).then(() => own.next());
+      for (const filter of [{ kinds: [4], ...topic.filter }, { kinds: [4] }, {}]) {
+        expect(await syncedIds(own, filter)).toContain(message.id);
+      }
+      own.close();
+    });
+  }
+});
+
 describe("NOTICE-only refusals, so that their senders wait for ever", () => {
   const event = new Topic("refusals").make();
-  const unknown = (type: string): string => `unsupported: unknown message type "${type}"`;
   const rows: [string, unknown[], unknown[]][] = [
     [
       "REQ with a bad filter",
@@ -226,8 +267,16 @@ describe("NOTICE-only refusals, so that their senders wait for ever", () => {
       ["AUTH", event],
       ["OK", event.id, false, "invalid: AUTH must carry an event of kind 22242"],
     ],
-    ["NEG-OPEN", ["NEG-OPEN", "n", {}, "61"], ["NEG-ERR", "n", unknown("NEG-OPEN")]],
-    ["NEG-MSG", ["NEG-MSG", "n", "61"], ["NEG-ERR", "n", unknown("NEG-MSG")]],
+    [
+      "NEG-OPEN with a bad filter",
+      ["NEG-OPEN", "n", { ids: 1 }, "61"],
+      ["NEG-ERR", "n", "invalid: ids must be an array of 64 lower-case hex digits each"],
+    ],
+    [
+      "NEG-MSG before NEG-OPEN",
+      ["NEG-MSG", "n", "61"],
+      ["NEG-ERR", "n", "closed: no sync of this id is open"],
+    ],
   ];
   test.each(rows)("%s", async (_, message, answer) => {
     const own = await Client.connect(relay.url);

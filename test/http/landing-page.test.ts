@@ -30,7 +30,7 @@ const LIMITS = {
 test("the page of the default settings shows NIPs and limits", () => {
   const page = pageOf({});
   expect(rowsOf(page)).toEqual({
-    NIPs: "01, 04, 09, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70",
+    NIPs: "01, 04, 09, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70, 77",
     ...LIMITS,
   });
   expect(page.match(/<title>.*<\/title>|<h1>.*<\/h1>|<p>A nandu.*<\/p>/g)).toEqual([
@@ -59,7 +59,7 @@ test("the page shows the operator, who is linked to where a link is harmless", (
     "Terms of service": "https://example.com/?a&amp;b",
     "Posting policy": "javascript:alert(1)",
     "Privacy policy": "none",
-    NIPs: "01, 04, 09, 11, 13, 17, 40, 42, 50, 59, 62, 67, 70, 86",
+    NIPs: "01, 04, 09, 11, 13, 17, 40, 42, 50, 59, 62, 67, 70, 77, 86",
     ...LIMITS,
     "Time of an event": "at most 3,600 s old and at most 900 s ahead",
   });

@@ -13,7 +13,8 @@ test("the document of the default settings", () => {
   expect(wire({})).toStrictEqual({
     name: "nandu",
     description: "A nandu relay.",
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70, 77],
+    negentropy: 1,
     software: "https://github.com/nandu-relay/nandu",
     version: VERSION,
     limitation: {
@@ -52,6 +53,7 @@ test("every text of the operator has its field", () => {
 test("no text is sent as an empty string", () => {
   const document = wire({ "info.name": "", "info.description": "" });
   expect(Object.keys(document as object)).toEqual([
+    "negentropy",
     "supported_nips",
     "software",
     "version",
@@ -108,9 +110,15 @@ describe("a limitation follows its setting", () => {
 
 test("COUNT is supported only while it is on", () => {
   expect(wire({ "relay.count_max": 0 })).toMatchObject({
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 50, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 50, 59, 62, 67, 70, 77],
   });
   expect(wire({ "relay.count_max": 1 })).toMatchObject({
-    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70],
+    supported_nips: [1, 4, 9, 11, 13, 17, 40, 42, 45, 50, 59, 62, 67, 70, 77],
   });
+});
+
+test("syncs are supported only while they are on", () => {
+  const off = wire({ "negentropy.enabled": false }) as { supported_nips: number[] };
+  expect(off).not.toHaveProperty("negentropy");
+  expect(off.supported_nips).not.toContain(77);
 });

@@ -12,6 +12,8 @@ import {
   encodeCount,
   encodeEose,
   encodeEventPrefix,
+  encodeNegErr,
+  encodeNegMsg,
   encodeNotice,
   encodeOk,
   parseClientMessage,
@@ -19,7 +21,12 @@ import {
 import { EventFactory } from "../support/events.ts";
 import { type Random, testRandomly } from "../support/random.ts";
 
-const limits = { filtersMax: 3, filterValuesMax: 5, searchKinds: new Set<number>() };
+const limits = {
+  filtersMax: 3,
+  filterValuesMax: 5,
+  searchKinds: new Set<number>(),
+  hasSyncs: false,
+};
 const id = "ab".repeat(32);
 const long256 = "x".repeat(256);
 const long257 = "x".repeat(257);
@@ -28,6 +35,7 @@ const deep = (open: string, close: string) => open.repeat(100_000) + 1 + close.r
 const notJson = ["NOTICE", "invalid: not JSON"];
 const notMessage = ["NOTICE", "invalid: a message must be an array that starts with its type"];
 const noEvent = ["NOTICE", "invalid: EVENT must carry an event object"];
+const LOWER_HEX = "lower-case hex digits each";
 const noEventId = ["NOTICE", "invalid: id must be 64 lower-case hex digits"];
 const noClosedId = ["NOTICE", "invalid: CLOSE needs a subscription id"];
 const unknownType = (shown: string) => ["NOTICE", `unsupported: unknown message type ${shown}`];
@@ -274,6 +282,92 @@ describe("messages of other NIPs and of none", () => {
   ]);
 });
 
+describe("messages of syncs (NIP-77)", () => {
+  const parse = (text: string): unknown =>
+    parseClientMessage(text, { ...limits, searchKinds: new Set([1]), hasSyncs: true });
+  const message = Buffer.from("6100ff", "hex");
+  const kinds = new Set([1, 30_023]);
+  const opens: [desc: string, text: string, filter: unknown, message: Buffer][] = [
+    ["of everything", '["NEG-OPEN","n",{},"6100ff"]', MATCH_ALL, message],
+    ["of kinds", '["NEG-OPEN","n",{"kinds":[1,30023]},"6100ff"]', { ...MATCH_ALL, kinds }, message],
+    ["with a limit", '["NEG-OPEN","n",{"limit":3},"6100ff"]', { ...MATCH_ALL, limit: 3 }, message],
+    ["of nothing", '["NEG-OPEN","n",{"kinds":[]},"6100ff"]', null, message],
+    ["with more behind it", '["NEG-OPEN","n",{},"6100ff",1]', MATCH_ALL, message],
+    ["without a byte", '["NEG-OPEN","n",{},""]', MATCH_ALL, Buffer.alloc(0)],
+    ["that searches for nothing", '["NEG-OPEN","n",{"search":""},"6100ff"]', MATCH_ALL, message],
+  ];
+  test.each(opens)("NEG-OPEN %s", (_, text, filter, bytes) => {
+    expect(parse(text)).toEqual({ type: "NEG-OPEN", syncId: "n", filter, message: bytes });
+  });
+
+  test("NEG-MSG and NEG-CLOSE", () => {
+    expect(parse('["NEG-MSG","n","6100ff"]')).toEqual({ type: "NEG-MSG", syncId: "n", message });
+    expect(parse('["NEG-CLOSE","n"]')).toEqual({ type: "NEG-CLOSE", syncId: "n" });
+  });
+
+  const noHex = "invalid: the message must be lower-case hex";
+  const noFilter = "invalid: a filter must be an object";
+  const long65 = "x".repeat(65);
+  const refusals: [text: string, id: string, reason: string][] = [
+    ['["NEG-OPEN","n",{}]', "n", noHex],
+    ['["NEG-OPEN","n",{},32,"61"]', "n", noHex],
+    ['["NEG-OPEN","n",{},"6"]', "n", noHex],
+    ['["NEG-OPEN","n",{},"6A"]', "n", noHex],
+    ['["NEG-OPEN","n",{},"0x61"]', "n", noHex],
+    ['["NEG-OPEN","n",{},"61 0"]', "n", noHex],
+    ['["NEG-MSG","n"]', "n", noHex],
+    ['["NEG-MSG","n",{},"61"]', "n", noHex],
+    ['["NEG-MSG","n","zz"]', "n", noHex],
+    ['["NEG-OPEN","n"]', "n", noFilter],
+    ['["NEG-OPEN","n",[{}],"61"]', "n", noFilter],
+    ['["NEG-OPEN","n","{}","61"]', "n", noFilter],
+    ['["NEG-OPEN","n",{"ids":1},"61"]', "n", `invalid: ids must be an array of 64 ${LOWER_HEX}`],
+    ['["NEG-OPEN","n",{"x":1},"61"]', "n", 'unsupported: unknown filter key "x"'],
+    [
+      '["NEG-OPEN","n",{"kinds":[1,2,3,4,5,6]},"61"]',
+      "n",
+      "invalid: more than 5 values in the filters",
+    ],
+    [
+      '["NEG-OPEN","n",{"search":"words"},"61"]',
+      "n",
+      "unsupported: what a search finds can't be synced",
+    ],
+    ['["NEG-OPEN","",{},"61"]', "", "invalid: the subscription id is empty"],
+    [
+      `["NEG-MSG","${long65}","61"]`,
+      long65,
+      "invalid: the subscription id is longer than 64 characters",
+    ],
+  ];
+  test.each(refusals)("%s is refused", (text, syncId, reason) => {
+    expect(parse(text)).toEqual({ type: "NEG-ERR", syncId, reason });
+  });
+
+  const notices: [text: string, reason: string][] = [
+    ['["NEG-OPEN"]', "invalid: NEG-OPEN needs a subscription id"],
+    ['["NEG-MSG",1,"61"]', "invalid: NEG-MSG needs a subscription id"],
+    ['["NEG-CLOSE",null]', "invalid: NEG-CLOSE needs a subscription id"],
+    [`["NEG-MSG","${long257}","61"]`, "invalid: the subscription id is longer than 64 characters"],
+  ];
+  test.each(notices)("%s has no id to be bound to", (text, reason) => {
+    const frame = JSON.stringify(["NOTICE", reason]);
+    expect(parse(text)).toEqual({ type: "refused", frame, closes: null });
+  });
+
+  test("what relays send is unknown", () => {
+    const frame = JSON.stringify(["NEG-ERR", "n", 'unsupported: unknown message type "NEG-ERR"']);
+    expect(parse('["NEG-ERR","n","x"]')).toEqual({ type: "refused", frame, closes: null });
+  });
+
+  test("the relay's", () => {
+    expect(encodeNegMsg('"', message.subarray(1))).toBe('["NEG-MSG","\\"","00ff"]');
+    expect(encodeNegErr("n", "closed: late")).toBe('["NEG-ERR","n","closed: late"]');
+    const blocked = encodeNegErr("n", "blocked: too big", 9);
+    expect(blocked).toBe('["NEG-ERR","n","blocked: too big",9]');
+  });
+});
+
 describe("encoders", () => {
   const tricky = '"\\\u0001\n\u007f\u2028🦤';
   const frames: { desc: string; frame: string; expected: string }[] = [
@@ -341,8 +435,8 @@ function checkFrame(frame: string): void {
   expect(message.at(-1)).toMatch(REASON);
 }
 
-function checkMessage(text: string): string {
-  const message = parseClientMessage(text, limits);
+function checkMessage(text: string, isSyncing: boolean): string {
+  const message = parseClientMessage(text, { ...limits, hasSyncs: isSyncing });
   switch (message.type) {
     case "refused":
       checkFrame(message.frame);
@@ -372,6 +466,14 @@ function checkMessage(text: string): string {
       return message.type;
     case "CLOSE":
       expect(message.subscriptionId).toBeString();
+      return message.type;
+    case "NEG-ERR":
+      checkFrame(encodeNegErr(message.syncId, message.reason));
+      return message.type;
+    case "NEG-OPEN":
+    case "NEG-MSG":
+    case "NEG-CLOSE":
+      expect(message.syncId).toBeString();
       return message.type;
   }
 }
@@ -444,15 +546,18 @@ testRandomly(
         ["CLOSE", "sub"],
         ["AUTH", event],
         ["NEG-OPEN", "n", filter, "61"],
+        ["NEG-MSG", "n", "61"],
+        ["NEG-CLOSE", "n"],
       ]);
       let message: unknown = valid;
       for (let times = random.below(3); times > 0; times--) message = damage(message, random);
       let text = JSON.stringify(message);
       if (random.oneIn(3)) text = damageText(text, random);
-      const outcome = checkMessage(text);
+      const outcome = checkMessage(text, !random.oneIn(3));
       seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
     }
     const outcomes = ["good event", "bad event", "REQ", "COUNT", "CLOSE"];
+    outcomes.push("NEG-OPEN", "NEG-MSG", "NEG-CLOSE");
     const refusals = ["NOTICE", "CLOSED", "NEG-ERR"];
     expect([...seen.keys()].sort()).toEqual([...outcomes, ...refusals].sort());
     for (const [outcome, count] of seen) expect([outcome, count > 100]).toEqual([outcome, true]);

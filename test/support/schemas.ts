@@ -68,10 +68,21 @@ const EXCEPTIONS: Readonly<Record<string, (schema: Schema) => void>> = {
   },
 };
 
-/** The package has none for NIP-77, whose messages are ["NEG-ERR", id, reason] and the like. */
+/** The package has none for NIP-77: ["NEG-MSG", id, hex], ["NEG-ERR", id, reason, maximum]. */
 const NEGENTROPY: Readonly<Record<string, Schema>> = {
-  "NEG-ERR": { items: [{}, { type: "string" }, { type: "string", pattern: "^[a-z-]+: ." }] },
-  "NEG-MSG": { items: [{}, { type: "string" }, { type: "string", pattern: "^([0-9a-f]{2})+$" }] },
+  "NEG-ERR": {
+    items: [
+      {},
+      { type: "string" },
+      { type: "string", pattern: "^[a-z-]+: ." },
+      { type: "integer", minimum: 1 },
+    ],
+    maxItems: 4,
+  },
+  "NEG-MSG": {
+    items: [{}, { type: "string" }, { type: "string", pattern: "^([0-9a-f][0-9a-f])+$" }],
+    maxItems: 3,
+  },
 };
 
 /** Made and signed by the relay itself (NIP-29, 43, 66), so their schemas are its own duty. */
@@ -95,7 +106,7 @@ function validatorOfType(type: string): ValidateFunction | null {
   if (path !== undefined) return validatorOf(path, EXCEPTIONS[type]);
   const schema = NEGENTROPY[type];
   if (schema === undefined) return null;
-  const known = compiled.get(type) ?? ajv.compile({ ...schema, minItems: 3, maxItems: 3 });
+  const known = compiled.get(type) ?? ajv.compile({ ...schema, minItems: 3 });
   compiled.set(type, known);
   return known;
 }

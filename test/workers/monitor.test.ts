@@ -92,6 +92,7 @@ class TestMonitor {
       writer: null,
       readers: [],
       monitors: [],
+      negentropies: [],
       indexers: [],
     } as const;
     this.monitor = new Monitor(station, bell);
