@@ -57,8 +57,9 @@ export const OPTIONS = {
   "relay.filter_values_max": integer({ default: 20_000, min: 1, max: 1_000_000 })`
     The most values in a REQ: ids, authors, kinds and tag values of all its filters together.`,
   "relay.connection_filter_values_max": integer({ default: 50_000, min: 1, max: 10_000_000 })`
-    The most values in all open subscriptions of a connection. A filter counts for 20 at least, and
-    for 100 if it names no ids, authors or tags.`,
+    The most values in all open subscriptions of a connection. A filter counts for 20 at least, for
+    100 if it names no ids, authors or tags, and for 200 if it searches, or 100 a phrase; a tag's
+    value counts once more for each 256 characters.`,
   "relay.total_filter_values_max": integer({ default: 2_000_000, min: 1, max: 1_000_000_000 })`
     The same over all connections; it bounds the memory of the live index, to about 1 GB by
     default.`,

@@ -13,6 +13,8 @@ const BLOCKED_IPS_MAX = 5000;
 const INVITES_MAX = 100_000;
 /** After it has expired, so that whoever comes too late hears why. */
 const INVITE_KEPT_S = 30 * 86_400;
+/** After it is too old: a call may have been verified in time and have waited for the writer. */
+const USED_AUTH_KEPT_S = 600;
 /** Years of work. */
 const AUDIT_MAX = 1_000_000;
 /** Entries read at once. */
@@ -261,9 +263,9 @@ export class ControlChanges {
     ]);
   }
 
-  /** False when that NIP-98 event was used before. It can't come again after `until`. */
+  /** False when that NIP-98 event was used before. It is refused as too old after `until`. */
   useAuth(id: string, until: number, now: number): boolean {
-    this.db.query("DELETE FROM used_auth WHERE until < ?").run(now);
+    this.db.query("DELETE FROM used_auth WHERE until < ?").run(now - USED_AUTH_KEPT_S);
     const { changes } = this.db
       .query("INSERT OR IGNORE INTO used_auth VALUES (?, ?)")
       .run(id, until);

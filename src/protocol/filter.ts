@@ -147,14 +147,32 @@ export function countValues(filter: Filter): number {
 const FILTER_COST_MIN = 20;
 /** One that names no ids, authors or tags is looked at for every event of its kinds. */
 const BROAD_FILTER_COST_MIN = 100;
-/** One that searches looks at their words, too. */
+/** One that searches looks at their words, too, and for each of its phrases. */
 const SEARCH_FILTER_COST_MIN = 200;
+const SEARCH_PHRASE_COST = 100;
+/** So many characters of a tag's value take the memory of a short value. */
+const LONG_VALUE_LENGTH = 256;
 
 /** What a filter costs to keep open, in values. */
 export function filterCost(filter: Filter): number {
-  if (filter.search !== null) return Math.max(countValues(filter), SEARCH_FILTER_COST_MIN);
-  const isBroad = filter.ids === null && filter.authors === null && filter.tags.length === 0;
-  return Math.max(countValues(filter), isBroad ? BROAD_FILTER_COST_MIN : FILTER_COST_MIN);
+  return Math.max(countValues(filter) + countLong(filter), filterCostMin(filter));
+}
+
+function filterCostMin({ ids, authors, tags, search }: Filter): number {
+  if (search !== null) {
+    const phrases = search.all.reduce((sum, { length }) => sum + length, search.none.length);
+    return Math.max(SEARCH_FILTER_COST_MIN, SEARCH_PHRASE_COST * phrases);
+  }
+  const isBroad = ids === null && authors === null && tags.length === 0;
+  return isBroad ? BROAD_FILTER_COST_MIN : FILTER_COST_MIN;
+}
+
+function countLong({ tags }: Filter): number {
+  let count = 0;
+  for (const { values } of tags) {
+    for (const value of values) count += Math.floor(value.length / LONG_VALUE_LENGTH);
+  }
+  return count;
 }
 
 /** NIP-01's `&&` of all conditions. `limit` plays no part. */

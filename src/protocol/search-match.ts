@@ -88,50 +88,81 @@ function isNsfwTopic(value: string | undefined): boolean {
 }
 
 /** A live event is held against many queries, and they all want its words. */
-const known = new WeakMap<NostrEvent, readonly WordPlaces[]>();
+const known = new WeakMap<NostrEvent, readonly TextWords[]>();
 
 export function matchesSearch(query: SearchQuery, event: NostrEvent): boolean {
   if (query.excludesNsfw && isNsfw(event)) return false;
   if (query.all.length === 0) return true;
-  let places = known.get(event);
-  if (places === undefined) {
+  let texts = known.get(event);
+  if (texts === undefined) {
     const { title, body } = eventWords(event);
-    places = [new WordPlaces(title), new WordPlaces(body)];
-    known.set(event, places);
+    texts = [new TextWords(title), new TextWords(body)];
+    known.set(event, texts);
   }
-  const has = (phrase: Phrase): boolean => places.some((one) => one.has(phrase));
+  const has = (phrase: Phrase): boolean => texts.some((one) => one.has(phrase));
   return query.all.every((group) => group.some(has)) && !query.none.some(has);
 }
 
-/** Where each word of a text stands. */
-class WordPlaces {
+/**
+ * The words of a text, in order. A look takes no longer than reading them once, whatever they are
+ * and whatever is looked for: a client may have hundreds of searches open.
+ */
+class TextWords {
   private readonly words: readonly string[];
-  private readonly places = new Map<string, number[]>();
+  private readonly different: ReadonlySet<string>;
+  /** Made when a beginning is first looked for. */
+  private sorted: readonly string[] | null = null;
 
   constructor(words: readonly string[]) {
     this.words = words;
-    for (const [place, word] of words.entries()) {
-      const found = this.places.get(word);
-      if (found === undefined) this.places.set(word, [place]);
-      else found.push(place);
-    }
+    this.different = new Set(words);
   }
 
   has({ words, isPrefix }: Phrase): boolean {
-    const [first, ...others] = words as [string, ...string[]];
-    if (isPrefix && others.length === 0) return this.hasBeginning(first);
-    return (this.places.get(first) ?? []).some((place) =>
-      others.every((word, i) => {
-        const found = this.words[place + 1 + i];
-        const isLast = i === others.length - 1;
-        return isPrefix && isLast ? found?.startsWith(word) === true : found === word;
-      }),
-    );
+    const beginning = isPrefix ? (words.at(-1) as string) : null;
+    const whole = isPrefix ? words.slice(0, -1) : words;
+    for (const word of whole) if (!this.different.has(word)) return false;
+    if (beginning !== null && !this.hasBeginning(beginning)) return false;
+    return words.length === 1 || this.hasRow(whole, beginning);
   }
 
   private hasBeginning(beginning: string): boolean {
-    if (this.places.has(beginning)) return true;
-    for (const word of this.places.keys()) if (word.startsWith(beginning)) return true;
+    if (this.different.has(beginning)) return true;
+    this.sorted ??= [...this.different].sort();
+    let low = 0;
+    let high = this.sorted.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.sorted[middle] as string) < beginning) low = middle + 1;
+      else high = middle;
+    }
+    return this.sorted[low]?.startsWith(beginning) === true;
+  }
+
+  /** Side by side, and then a word that begins so. After Knuth, Morris and Pratt. */
+  private hasRow(row: readonly string[], beginning: string | null): boolean {
+    const borders = bordersOf(row);
+    let matched = 0;
+    for (let place = 0; place < this.words.length; place++) {
+      const word = this.words[place];
+      while (matched > 0 && row[matched] !== word) matched = borders[matched - 1] as number;
+      if (row[matched] === word) matched += 1;
+      if (matched < row.length) continue;
+      if (beginning === null || this.words[place + 1]?.startsWith(beginning) === true) return true;
+      matched = borders[matched - 1] as number;
+    }
     return false;
   }
+}
+
+/** For each of the row's beginnings, the longest shorter one that it ends with. */
+function bordersOf(row: readonly string[]): readonly number[] {
+  const borders = [0];
+  let length = 0;
+  for (const word of row.slice(1)) {
+    while (length > 0 && row[length] !== word) length = borders[length - 1] as number;
+    if (row[length] === word) length += 1;
+    borders.push(length);
+  }
+  return borders;
 }

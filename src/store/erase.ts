@@ -87,6 +87,7 @@ export class Eraser {
       if (this.isMeant(job, seq)) {
         const event = this.stored.remove(seq, job.what, job.detail);
         if (event !== null) forget(event);
+        if (this.stored.hasRemovedMuch) return;
       }
     }
     if (entries.length === STEP_ENTRIES) return;

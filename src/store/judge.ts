@@ -160,11 +160,13 @@ export class Judge {
 
   private applyVanish(vanish: NostrEvent): void {
     const { pubkey, created_at, id } = vanish;
-    this.gone.add(vanishedKey(pubkey), { pubkey, createdAt: created_at, id });
+    const key = vanishedKey(pubkey);
+    this.gone.add(key, { pubkey, createdAt: created_at, id });
     this.vanishes.push(vanish);
     for (const entry of this.pending.list) {
       const { candidate } = entry;
       if (entry.isDropped || candidate.id === id || candidate.created_at > created_at) continue;
+      if (!candidate.keys.vanished.includes(key)) continue; // parsing gift wraps takes long
       if (!ownersOfCandidate(candidate)().includes(pubkey)) continue;
       if (candidate.kind === KIND_DELETION) this.gone.remember(parsed(entry));
       this.drop(entry, "vanished", id);
@@ -246,7 +248,9 @@ export class Judge {
   }
 
   private dropDeleted(deletion: NostrEvent, entry: PendingEvent): void {
-    if (!this.isDeletable(entry.candidate.kind)) return;
+    const { id, kind, keys } = entry.candidate;
+    if (!this.isDeletable(kind)) return;
+    if (!keys.deletedIds.includes(deletedIdKey(id, deletion.pubkey))) return; // as in applyVanish
     if (!ownersOfCandidate(entry.candidate)().includes(deletion.pubkey)) return;
     this.drop(entry, "deleted", deletion.id);
     if (entry.event !== null) this.noteSuperseding(entry.event);
@@ -269,9 +273,7 @@ export class Judge {
 
   private isOwner(pubkey: string, head: EventHead, seq: number): boolean {
     if (head.pubkey === pubkey) return true;
-    if (head.kind !== KIND_GIFT_WRAP) return false;
-    const event = this.stored.load(seq);
-    return event !== null && ownersOf(event).includes(pubkey);
+    return head.kind === KIND_GIFT_WRAP && this.stored.isTo(seq, head, pubkey);
   }
 
   // NIP-01

@@ -3,17 +3,25 @@
 
 import type { Database } from "bun:sqlite";
 import { describeError, log } from "../config/log.ts";
+import type { NostrEvent } from "../protocol/event.ts";
+import { KIND_VANISH } from "../protocol/kind.ts";
+import type { IsThisRelay } from "../protocol/relay-url.ts";
 import { decodeText } from "./candidate.ts";
 import { CONTROL_TABLES } from "./control-tables.ts";
 import { GROUP_TABLES } from "./group-tables.ts";
+import { isLater } from "./gone.ts";
+import { isMeant } from "./judge.ts";
 import { payloadText } from "./payload.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { RowInserter } from "./rows.ts";
 import { TALLIES, TallyBuilder } from "./tallies.ts";
-import { eventKeys, type TermRow, termRows } from "./term.ts";
+import { eventKeys, kindKey, type TermRow, termRows, vanishedKey } from "./term.ts";
 
-/** `path` is the database's. Runs within the transaction; what it throws undoes all. */
-type Migration = string | ((db: Database, path: string) => void);
+/**
+ * `path` is the database's, `isThisRelay` tells whom requests to vanish are meant for. Runs within
+ * the transaction; what it throws undoes all.
+ */
+type Migration = string | ((db: Database, path: string, isThisRelay: IsThisRelay) => void);
 
 const FIRST = `
   CREATE TABLE event (
@@ -126,14 +134,44 @@ const THIRD_TABLES: readonly string[] = [
 export const MIGRATIONS: readonly Migration[] = [
   FIRST,
   (db) => db.run(WITH_TAIL), // the third version builds the index, which has other entries there
-  (db, path) => {
+  (db, path, isThisRelay) => {
     for (const sql of THIRD_TABLES) db.run(sql);
     db.run("DELETE FROM term");
     db.run("DELETE FROM tail");
     db.run("UPDATE head SET merged = seq, merging = seq");
     buildIndex(db, path);
+    heedVanishes(db, isThisRelay);
   },
 ];
+
+/**
+ * Requests to vanish (NIP-62) that were stored by versions to which they were events like any
+ * other: the newest of each author holds from now on, and the writer erases what it asks for.
+ */
+function heedVanishes(db: Database, isThisRelay: IsThisRelay): void {
+  const newest = new Map<string, NostrEvent>();
+  const payloads = db
+    .query("SELECT payload FROM term JOIN event USING (seq) WHERE key = ? AND event.kind = ?")
+    .values(kindKey(KIND_VANISH), KIND_VANISH) as [Uint8Array][];
+  for (const [payload] of payloads) {
+    const vanish = decodeText(payloadText(payload));
+    const other = newest.get(vanish.pubkey);
+    if (!isMeant(vanish, isThisRelay)) continue;
+    if (other === undefined || isLater(versionOf(vanish), versionOf(other))) {
+      newest.set(vanish.pubkey, vanish);
+    }
+  }
+  for (const { pubkey, created_at, id } of newest.values()) {
+    const author = Buffer.from(pubkey, "hex");
+    const row = [vanishedKey(pubkey), author, created_at, Buffer.from(id, "hex")] as const;
+    db.query("INSERT INTO gone VALUES (?, ?, ?, ?)").run(...row);
+    db.query("INSERT INTO erase VALUES (?, 'vanished', ?, ?)").run(author, created_at, id);
+  }
+}
+
+function versionOf({ created_at, id }: NostrEvent): { createdAt: number; id: string } {
+  return { createdAt: created_at, id };
+}
 
 /** Events read at once, and, about, rows sorted at once: some ten megabytes. */
 const EVENTS_READ = 64;

@@ -49,6 +49,7 @@ export class RetentionPass {
   step(): number[] {
     const [part] = this.parts;
     if (part === undefined) return [];
+    this.reader.head(); // what has come since the last step, or the last pass
     const entries = this.reader.entries(part.key, ...part.place, STEP_ENTRIES);
     const seqs: number[] = [];
     for (const [age, order, seq, info] of entries) {

@@ -72,7 +72,7 @@ export function openForWriting(options: StoreOptions): Database {
     db = new Database(path, { create: true, readwrite: true });
     db.run(`PRAGMA page_size = ${PAGE_BYTES}`); // heeded only while the file is empty
     configure(db, { ...options, mmapBytes: 0 }); // what it changes it copies anyway
-    migrate(db, path);
+    migrate(db, path, options.isThisRelay);
     enterWal(db);
     db.run(`PRAGMA synchronous = ${options.synchronous}`);
     db.run(`PRAGMA wal_autocheckpoint = ${options.checkpointPages}`);
@@ -153,7 +153,7 @@ function configure(db: Database, options: StoreOptions): void {
   db.run(`PRAGMA mmap_size = ${options.mmapBytes}`);
 }
 
-function migrate(db: Database, path: string): void {
+function migrate(db: Database, path: string, isThisRelay: IsThisRelay): void {
   if (userVersion(db) === SCHEMA_VERSION && applicationId(db) === APPLICATION_ID) return;
   db.transaction(() => {
     checkOwner(db);
@@ -161,7 +161,7 @@ function migrate(db: Database, path: string): void {
     if (version > SCHEMA_VERSION) throw new Error(versionMessage(version));
     for (const migration of MIGRATIONS.slice(version)) {
       if (typeof migration === "string") db.run(migration);
-      else migration(db, path);
+      else migration(db, path, isThisRelay);
     }
     db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
     db.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);

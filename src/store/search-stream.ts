@@ -162,6 +162,11 @@ export class SearchStream {
   }
 
   private lookAtLate(): void {
+    if (this.budget.isSpent) {
+      this.lateAfter = this.options.headSeq;
+      this.isCut = true;
+      return;
+    }
     const after = this.lateAfter;
     const upTo = Math.min(after + STEP_LATE_EVENTS, this.options.headSeq);
     this.lateAfter = upTo;

@@ -11,7 +11,7 @@ import { FirstEntries } from "./rows.ts";
 import type { Head, Tail } from "./tail.ts";
 import type { Tallies } from "./tallies.ts";
 import { takenKey } from "./tally.ts";
-import { eventKeys, type TermRow, termRows } from "./term.ts";
+import { eventKeys, idOrder, tagKey, type TermRow, termRows } from "./term.ts";
 
 /**
  * Under a strong key all rows mean the same thing, but for collisions by chance; of deletions the
@@ -19,6 +19,13 @@ import { eventKeys, type TermRow, termRows } from "./term.ts";
  * many an author has piled up.
  */
 const HITS_MAX = 4;
+
+/**
+ * What one transaction removes, as others wait for its end: a tag's row and its part in a tally
+ * take 40 µs, the rest of an event as long as some tags. One with thousands goes by itself.
+ */
+const REMOVED_TAGS_MAX = 1024;
+const EVENT_TAGS = 8;
 
 export interface Hit {
   readonly key: number;
@@ -44,6 +51,7 @@ export class StoredEvents {
   private readonly selectEvent: Statement;
   private readonly selectIsId: Statement;
   private readonly selectHead: Statement;
+  private readonly selectIsTerm: Statement;
   private readonly deleteEvent: Statement;
   private readonly deleteTerm: Statement;
   private head: Head = { seq: 0, part: 0, merged: 0, merging: 0, turn: 0 };
@@ -51,6 +59,8 @@ export class StoredEvents {
   removedIds: string[] = [];
   /** Of these, the seqs of events whose rows are still in the tail. */
   removedFromTail: number[] = [];
+  /** How many tags these had, about. */
+  private removedTags = 0;
   /** Rows of those that tallies count; null when they are taken away at once. */
   takenRows: TermRow[] | null = null;
 
@@ -66,6 +76,9 @@ export class StoredEvents {
       `SELECT id, created_at, kind, substr(payload, 1, ${PAYLOAD_START_BYTES}) FROM event
        WHERE seq = ?`,
     );
+    this.selectIsTerm = db.prepare(
+      "SELECT 1 FROM term WHERE key = ? AND age = ? AND ord = ? AND seq = ?",
+    );
     this.deleteEvent = db.prepare("DELETE FROM event WHERE seq = ?");
     this.deleteTerm = db.prepare(
       "DELETE FROM term WHERE key = ? AND age = ? AND ord = ? AND seq = ?",
@@ -78,6 +91,12 @@ export class StoredEvents {
     this.takenRows = isHasty ? [] : null;
     this.removedIds = [];
     this.removedFromTail = [];
+    this.removedTags = 0;
+  }
+
+  /** Whether the transaction under way has removed as much as it should. */
+  get hasRemovedMuch(): boolean {
+    return this.removedTags >= REMOVED_TAGS_MAX;
   }
 
   /** What the store has under these strong keys, the first few of each. */
@@ -116,6 +135,18 @@ export class StoredEvents {
     return { id: Buffer.from(id).toString("hex"), pubkey, created_at, kind };
   }
 
+  /**
+   * Whether it has a `p` tag of that key. Hardly anything is read of one that hasn't, for a single
+   * deletion may name thousands of events that have thousands of tags.
+   */
+  isTo(seq: number, { id, created_at }: EventHead, pubkey: string): boolean {
+    const place = [tagKey("p", pubkey), -created_at, idOrder(id)] as const;
+    const [inTail] = this.tail.entries(...place, seq - 1, 1);
+    if (inTail?.[2] !== seq && this.selectIsTerm.values(...place, seq).length === 0) return false;
+    const tags = this.load(seq)?.tags ?? []; // another key may share the index's
+    return tags.some(([name, value]) => name === "p" && value === pubkey);
+  }
+
   load(seq: number): NostrEvent | null {
     return this.loadStored(seq)?.event ?? null;
   }
@@ -134,6 +165,7 @@ export class StoredEvents {
     if (seq > this.head.merged) this.removedFromTail.push(seq);
     this.deleteEvent.run(seq);
     this.removedIds.push(event.id);
+    this.removedTags += EVENT_TAGS + event.tags.length;
     this.history.add({ id: event.id, seq, what, detail });
     return event;
   }

@@ -6,6 +6,7 @@
 // (tail.ts), from where `maintain` moves them into `term`, many at a time.
 
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
+import { describeError, log } from "../config/log.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
 import type { Candidate } from "./candidate.ts";
@@ -42,8 +43,14 @@ interface Part {
   readonly removed: readonly number[];
 }
 
-/** Some thousands of index entries. */
-const ERASE_STEPS_AT_ONCE = 8;
+export interface Removed {
+  readonly ids: readonly string[];
+  /** The seqs that have not been come to. */
+  readonly left: readonly number[];
+}
+
+/** So long others may wait while what was asked for is erased at once, as far as that goes. */
+const ERASE_AT_ONCE_MS = 100;
 
 export class EventWriter {
   private readonly db: Database;
@@ -147,7 +154,7 @@ export class EventWriter {
       return [{ verdicts, removedIds: this.stored.removedIds, headBefore, headAfter }, rows];
     }, true);
     // Most authors are gone before they hear of it, and of who wrote much, the newest events.
-    for (let i = 0; hasVanished && i < ERASE_STEPS_AT_ONCE; i++) hasVanished = this.erase();
+    if (hasVanished) this.eraseAtOnce();
     return result;
   }
 
@@ -179,15 +186,40 @@ export class EventWriter {
   /** After the table `erase` was changed otherwise: most of what it asks for is done at once. */
   eraseNow(): void {
     this.eraser.reset();
-    for (let i = 0; i < ERASE_STEPS_AT_ONCE; i++) if (!this.erase()) return;
+    this.eraseAtOnce();
+  }
+
+  /** Upkeep does the rest, and what fails: the batch that asks for it is committed already. */
+  private eraseAtOnce(): void {
+    const deadline = performance.now() + ERASE_AT_ONCE_MS;
+    try {
+      while (this.erase() && performance.now() < deadline);
+    } catch (error) {
+      log("error", "writer", `not erased at once, later: ${describeError(error)}`);
+    }
   }
 
   /** Removes stored events by `seq`; those already gone are passed over. Returns their ids. */
   remove(seqs: readonly number[], what: Removal = "erased", detail = ""): readonly string[] {
+    const ids: string[] = [];
+    for (let left = seqs; left.length > 0;) {
+      const some = this.removeSome(left, what, detail);
+      ids.push(...some.ids);
+      left = some.left;
+    }
+    return ids;
+  }
+
+  /** The same in one transaction, which leaves some for the next ones if there is much to do. */
+  removeSome(seqs: readonly number[], what: Removal, detail = ""): Removed {
+    if (seqs.length === 0) return { ids: [], left: [] };
     return this.inTransaction(() => {
       this.gone.load([]);
-      for (const seq of seqs) this.stored.remove(seq, what, detail);
-      return [this.stored.removedIds, []];
+      let count = 0;
+      for (; count < seqs.length && !this.stored.hasRemovedMuch; count++) {
+        this.stored.remove(seqs[count] as number, what, detail);
+      }
+      return [{ ids: this.stored.removedIds, left: seqs.slice(count) }, []];
     });
   }
 
@@ -204,18 +236,22 @@ export class EventWriter {
     });
   }
 
-  /** NIP-40: removes up to `countMax` events that expired at or before `now`. Returns their ids. */
+  /**
+   * NIP-40: removes up to `countMax` events that expired at or before `now`, and fewer if they have
+   * very many tags. Returns their ids.
+   */
   removeExpired(now: number, countMax: number): readonly string[] {
     this.tail.refresh();
     const seqs: number[] = [];
-    for (const [age, , seq] of this.tail.entries(EXPIRING_KEY, 0, -1, -1, countMax)) {
+    // From 1 on: what is made to share that key has an age of 0 at most.
+    for (const [age, , seq] of this.tail.entries(EXPIRING_KEY, 1, -1, -1, countMax)) {
       if (age <= now && this.selectIsExpired.values(seq, now).length > 0) seqs.push(seq);
     }
     if (seqs.length < countMax) {
       const rows = this.selectExpired.values(EXPIRING_KEY, now, countMax) as [number][];
       for (const [seq] of rows) if (!seqs.includes(seq)) seqs.push(seq);
     }
-    return seqs.length === 0 ? [] : this.remove(seqs.slice(0, countMax), "expired");
+    return this.removeSome(seqs.slice(0, countMax), "expired").ids;
   }
 
   /** Some of what is to be erased; true when there may be more. */

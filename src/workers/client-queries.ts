@@ -100,8 +100,10 @@ export class ClientQueries {
       if (filters === null) continue;
       const ref = { connId, slot, gen };
       const body = encodeQuery(this.readerOf(connId), id, filters, viewer, before);
-      if (body === null) throw new Error("assert: what was not too long is too long with a key");
-      this.query({ ...ref, isCount: false, isReplacement: false, messageBytes: 0 }, body);
+      if (body === null) {
+        this.close(connId, id);
+        this.answers.reply(connId, encodeClosed(id, TOO_LONG));
+      } else this.query({ ...ref, isCount: false, isReplacement: false, messageBytes: 0 }, body);
     }
     return null;
   }

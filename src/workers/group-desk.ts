@@ -108,6 +108,7 @@ export class GroupDesk implements BatchRules {
 
   /** Some of what is left of groups that were deleted; null when there is nothing more. */
   removeGone(store: EventWriter): readonly string[] | null {
+    this.ledger.settle(); // a version that came to nothing will be another's
     return this.purge.step(this.ledger.version, store);
   }
 }

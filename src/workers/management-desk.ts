@@ -16,12 +16,15 @@ const MANAGEMENT_TYPE = "application/nostr+json+rpc";
 export const REQUEST_BODY_BYTES_MAX = 64 * 1024;
 /** Requests of the management API under way: it is for a few people. */
 const PENDING_MAX = 64;
+const TOO_MANY = "too many requests at once";
 /** From the request's first byte to its answer. */
 const ANSWER_MS_MAX = 30_000;
 
 interface Pending {
   readonly pieces: Buffer[];
   readonly resolve: (response: Response) => void;
+  /** Its body has come: only the workers are waited for. */
+  isForwarded: boolean;
 }
 
 export class ManagementDesk {
@@ -82,18 +85,28 @@ export class ManagementDesk {
 
   private async manage(request: Request): Promise<Response> {
     if (this.isStopping) return tryAgain("the relay stops");
-    if (this.pending.size >= PENDING_MAX) return tryAgain("too many requests at once");
+    if (this.pending.size >= PENDING_MAX && !this.makeRoom()) return tryAgain(TOO_MANY);
     do this.lastId = (this.lastId + 1) >>> 0;
     while (this.pending.has(this.lastId));
     const requestId = this.lastId;
     const response = new Promise<Response>((resolve) => {
-      this.pending.set(requestId, { pieces: [], resolve });
+      this.pending.set(requestId, { pieces: [], resolve, isForwarded: false });
     });
     const giveUp = (): void => this.end(requestId, tryAgain("this has taken too long"));
     const timer = setTimeout(giveUp, ANSWER_MS_MAX);
     request.signal.addEventListener("abort", giveUp, { once: true });
     void this.forward(requestId, request);
     return response.finally(() => clearTimeout(timer));
+  }
+
+  /** Who sends no body must not keep others out: the one that has waited longest for it goes. */
+  private makeRoom(): boolean {
+    for (const [requestId, { isForwarded }] of this.pending) {
+      if (isForwarded) continue;
+      this.end(requestId, tryAgain(TOO_MANY));
+      return true;
+    }
+    return false;
   }
 
   private async forward(requestId: number, request: Request): Promise<void> {
@@ -104,11 +117,13 @@ export class ManagementDesk {
       this.end(requestId, answer(400, { error: "the body could not be read" }));
       return;
     }
-    if (!this.pending.has(requestId)) return;
+    const pending = this.pending.get(requestId);
+    if (pending === undefined) return;
     if (this.isStopping) {
       this.end(requestId, tryAgain("the relay stops"));
       return;
     }
+    pending.isForwarded = true;
     const authorization = request.headers.get("authorization") ?? "";
     this.feed.sendManagement({ requestId, method: request.method, authorization, body });
   }

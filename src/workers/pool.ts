@@ -30,8 +30,9 @@ const RING_BYTES_MIN = 1 << 20;
 const RECORD_OVERHEAD_BYTES = 4096;
 /** A key that a client has signed in with travels with its queries, twice at most. */
 const KEY_BYTES = 2 * 67;
-/** `{}` with all its fields, most of them null. */
+/** `{}` with all its fields, most of them null; and, of one that searches, each of the kinds. */
 const FILTER_BYTES = 64;
+const KIND_BYTES = 6;
 
 export interface ThreadCounts {
   readonly ingester: number;
@@ -64,9 +65,10 @@ export function threadCounts(settings: Settings, cores = cpus().length): ThreadC
 
 /** Room for two of the largest records, so that any one always fits (see ring.ts). */
 function ringCapacity(settings: Settings): number {
+  const filterBytes = FILTER_BYTES + KIND_BYTES * searchKinds(settings).size;
   const queryBytes =
     settings["relay.message_bytes_max"] +
-    FILTER_BYTES * settings["relay.filters_max"] +
+    filterBytes * settings["relay.filters_max"] +
     KEY_BYTES * settings["auth.keys_max"];
   const largest = Math.max(queryBytes, eventMailBytesMax(settings));
   return Math.max(RING_BYTES_MIN, ringCapacityFor(largest + RECORD_OVERHEAD_BYTES));

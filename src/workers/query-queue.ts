@@ -8,10 +8,14 @@ export interface Queued {
 }
 
 const BEGUN_EVERY = 8;
+/** Of dropped queries in the line of new ones, before they are looked for. */
+const DROPPED_MIN = 64;
 
 export class QueryQueue<T extends Queued> {
   /** The newest is the last. */
-  private readonly fresh: T[] = [];
+  private fresh: T[] = [];
+  /** How many times a query was dropped since `fresh` was last swept: most may stand there. */
+  private dropped = 0;
   /** In the order of their turns. */
   private readonly begun = new Set<T>();
   private readonly paused = new Set<T>();
@@ -19,6 +23,11 @@ export class QueryQueue<T extends Queued> {
 
   get isEmpty(): boolean {
     return this.fresh.length === 0 && this.begun.size === 0;
+  }
+
+  /** How many it holds on to, the dropped ones included. */
+  get size(): number {
+    return this.fresh.length + this.begun.size + this.paused.size;
   }
 
   get hasPaused(): boolean {
@@ -54,6 +63,15 @@ export class QueryQueue<T extends Queued> {
     query.isDropped = true;
     this.begun.delete(query);
     this.paused.delete(query);
+    this.dropped += 1;
+    this.sweep();
+  }
+
+  /** The oldest stand where nobody comes by while there are newer ones. Costs little a drop. */
+  private sweep(): void {
+    if (this.dropped < Math.max(DROPPED_MIN, this.fresh.length / 2)) return;
+    this.fresh = this.fresh.filter(({ isDropped }) => !isDropped);
+    this.dropped = 0;
   }
 
   private takeFresh(): T | null {

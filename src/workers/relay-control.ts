@@ -166,8 +166,9 @@ export class RelayControl implements BatchRules {
     sendControl(this.websocket, { ...readPublicControl(this.db), self: pubkey });
   }
 
-  /** Of the tables: what is in force in this thread. */
+  /** Of the tables, outside a transaction: what was committed. */
   get tablesVersion(): number {
+    if (this.isUncommitted) this.poll();
     return this.control.version;
   }
 

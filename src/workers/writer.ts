@@ -78,6 +78,8 @@ export class Writer implements Role {
   private nextPollAt = 0;
   private nextExpireAt = 0;
   private retentionPass: RetentionPass | null = null;
+  /** The seqs of events that are older than they are kept, and still to be removed. */
+  private old: readonly number[] = [];
   private nextRetentionAt = 0;
   private nextUpkeepAt = 0;
 
@@ -171,15 +173,17 @@ export class Writer implements Role {
       const nowSeconds = Math.floor(Date.now() / 1000);
       this.retentionPass = new RetentionPass(this.reader, retention(), nowSeconds);
     }
-    if (this.retentionPass === null) return false;
-    const seqs = this.retentionPass.step();
-    if (this.retentionPass.isDone) this.retentionPass = null;
-    if (seqs.length > 0) {
-      const ids = this.store.remove(seqs, "expired", "retention");
+    if (this.old.length === 0 && this.retentionPass !== null) {
+      this.old = this.retentionPass.step();
+      if (this.retentionPass.isDone) this.retentionPass = null;
+    }
+    if (this.old.length > 0) {
+      const { ids, left } = this.store.removeSome(this.old, "expired", "retention");
+      this.old = left;
       for (const id of ids) this.recentIds.remove(id);
       log("debug", "cron", `removed ${ids.length} events older than they are kept`);
     }
-    return this.retentionPass !== null;
+    return this.old.length > 0 || this.retentionPass !== null;
   }
 
   private forgetErased(): void {
@@ -252,11 +256,7 @@ export class Writer implements Role {
   /** What a management call may have banned: most of it is gone before the answer. */
   private eraseBanned(): void {
     for (let i = 0; i < BANNED_AT_ONCE && this.removeBanned(); i++);
-    try {
-      this.store.eraseNow();
-    } catch (error) {
-      log("error", "writer", `what is banned was not erased: ${describeError(error)}`);
-    }
+    this.store.eraseNow();
     this.forgetErased();
   }
 
@@ -359,7 +359,7 @@ export class Writer implements Role {
       const ids = this.store.removeExpired(Math.floor(Date.now() / 1000), EXPIRE_BATCH);
       for (const id of ids) this.recentIds.remove(id);
       if (ids.length > 0) log("debug", "cron", `removed ${ids.length} expired events`);
-      return ids.length === EXPIRE_BATCH;
+      return ids.length > 0;
     } catch (error) {
       log("error", "cron", `expired events not removed: ${describeError(error)}`);
       return false;

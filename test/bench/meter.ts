@@ -17,6 +17,12 @@ const TICK_US = 10_000;
 
 /** Relays that name no threads start their workers in this order, so thread ids tell them apart. */
 const WORKERS_BY_AGE = ["writer", "monitor", "reader", "ingester"] as const;
+/** The last of them, by how many there are: revisions differ. */
+const WORKERS_ADDED: Readonly<Record<number, readonly string[]>> = {
+  4: [],
+  5: ["indexer"],
+  6: ["negentropy", "indexer"],
+};
 const RUNTIME = "runtime";
 
 /** CPU µs by role, since the process began: `main`, the workers, and the runtime's own threads. */
@@ -43,8 +49,9 @@ function ticksUs(pid: number): number {
 function roleOf(name: string, worker: number, workerCount: number): string {
   const role = /^(writer|monitor|reader|ingester|negentropy|policy)/.exec(name)?.[1];
   if (role !== undefined) return role;
-  if (name !== "Worker" || workerCount !== WORKERS_BY_AGE.length) return RUNTIME;
-  return WORKERS_BY_AGE[worker] as string;
+  const added = WORKERS_ADDED[workerCount];
+  if (name !== "Worker" || added === undefined) return RUNTIME;
+  return [...WORKERS_BY_AGE, ...added][worker] as string;
 }
 
 /** The kernel's sums per thread have nanoseconds; unless a thread ended, they are all there is. */

@@ -2,7 +2,11 @@
 // (NIP-70), and what the options ask of readers and writers. Whole messages over real sockets.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { defaultSettings } from "../../src/config/options.ts";
+import { searchKinds } from "../../src/config/search-kinds.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { encodeFilters } from "../../src/workers/mail.ts";
 import { filterResult } from "../support/naive-hll.ts";
 import { Client, type Frame } from "../support/client.ts";
 import { authorKey, EventFactory, type EventOptions, signInEvent } from "../support/events.ts";
@@ -347,4 +351,29 @@ describe("as the options say", () => {
     const reaction = factory.makeDistinct({ kind: 7, tags: [] });
     expect(await client.publish(reaction)).toEqual(["OK", reaction.id, true, ""]);
   });
+});
+
+test("a sign-in finds room for the longest subscription, of filters that search", async () => {
+  // Rings of 1 MiB that leave hardly more room than the options need: each filter travels with the
+  // kinds that are searched, which its client hasn't sent.
+  await using own = await RelayProcess.start({
+    flags: [
+      "--relay-message-bytes-max=454000",
+      "--relay-filters-max=1000",
+      "--relay-connection-filter-values-max=1000000",
+    ],
+  });
+  const client = await Client.connect(own.url);
+  const searches = Array.from({ length: 999 }, () => ({ search: "x" }));
+  const encoded = searches.map((value) => parseFilter(value, searchKinds(defaultSettings())));
+  const bytes = encodeFilters(encoded as Filter[]).length;
+  const fill = "x".repeat(524_166 - bytes);
+  expect(await client.request("s", ...searches, { "#t": [fill] })).toEqual([
+    ["EOSE", "s", ["finish"]],
+  ]);
+  expect((await client.signIn(1))[2]).toBe(true);
+  const tagged = factory.makeDistinct({ kind: 1, content: "x", tags: [] });
+  expect(await client.publish(tagged)).toEqual(["OK", tagged.id, true, ""]);
+  expect(await client.find("EVENT", "s")).toEqual(["EVENT", "s", tagged]);
+  expect(await own.stop()).toBe(0);
 });

@@ -259,3 +259,20 @@ test("the log keeps who has done what and when, and is read from any time on", (
   expect([...changes.audit(0)]).toEqual(entries);
   expect([...changes.audit(11)]).toEqual(entries.slice(1));
 });
+
+test("an authorization is good once, also when its time is over by the time of the call", () => {
+  using store = new TestStore();
+  const changes = new ControlChanges(store.db);
+  expect(changes.useAuth(ID, 100, 100)).toBe(true);
+  expect(changes.useAuth(ID, 100, 100)).toBe(false);
+  // Verified in its last second, and then it has waited for the writer.
+  for (const now of [101, 160, 400]) expect(changes.useAuth(ID, 100, now)).toBe(false);
+});
+
+test("authorizations that can't come again are forgotten", () => {
+  using store = new TestStore();
+  const changes = new ControlChanges(store.db);
+  changes.useAuth(ID, 100, 100);
+  changes.useAuth(A, 10_000, 10_000);
+  expect(store.db.query("SELECT id FROM used_auth").values()).toEqual([[A]]);
+});

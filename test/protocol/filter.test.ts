@@ -11,6 +11,7 @@ import {
   decodeFilter,
   encodeFilter,
   type Filter,
+  filterCost,
   type FilterRow,
   MATCH_ALL,
   matchesAny,
@@ -234,6 +235,23 @@ describe("a filter is accepted with", () => {
     expect(countValues(expectFilter({ ...value, since: 1, until: 9, limit: 5 }))).toBe(8);
     expect(countValues(MATCH_ALL)).toBe(0);
   });
+});
+
+describe("what a filter costs to keep open", () => {
+  const rows: [desc: string, filter: object, cost: number][] = [
+    ["one that names something, 20", { "#t": ["x"], kinds: [1] }, 20],
+    ["one that names nothing, 100", { kinds: [1] }, 100],
+    ["its values, when they are more", { "#t": Array.from({ length: 30 }, (_, i) => `${i}`) }, 30],
+    ["an address, a value", { "#a": Array.from({ length: 30 }, (_, i) => `30023:${id}:${i}`) }, 30],
+    ["long values, by their length", { "#t": ["x".repeat(256 * 40), "y", "z".repeat(255)] }, 43],
+    ["one that searches, 200", { search: "one", "#t": ["x"] }, 200],
+    ["many phrases, 100 each", { search: 'one OR two three* -"four five" -six' }, 500],
+  ];
+  for (const [desc, value, cost] of rows) {
+    test(desc, () => {
+      expect(filterCost(parseFilter(value, new Set([1])) as Filter)).toBe(cost);
+    });
+  }
 });
 
 test("parsing leaves MATCH_ALL as it was", () => {

@@ -9,7 +9,7 @@ import {
   isNsfw,
   matchesSearch,
 } from "../../src/protocol/search-match.ts";
-import { parseSearch, type SearchQuery } from "../../src/protocol/search-query.ts";
+import { parseSearch, type Phrase, type SearchQuery } from "../../src/protocol/search-query.ts";
 import {
   naiveSearches,
   randomQuery,
@@ -169,6 +169,33 @@ describe("a search matches", () => {
     });
   }
 });
+
+test("rows of few different words are found where they stand, also where they overlap", () => {
+  const words = ["a", "b", "ab", "ba"];
+  forEachSeed(20, (dice) => {
+    const content = dice.list(30, () => dice.pick(words)).join(" ");
+    const event = makeEvent({ content });
+    for (let n = 0; n < 50; n++) {
+      const row = dice.list(1 + dice.below(6), () => dice.pick(words)).join(" ");
+      const query = parseSearch(`"${row}"`) as SearchQuery;
+      const beginning = { ...query, all: query.all.map((group) => group.map(asBeginning)) };
+      expect({ content, row, found: matchesSearch(query, event) }).toEqual({
+        content,
+        row,
+        found: ` ${content} `.includes(` ${row} `),
+      });
+      expect({ content, row, found: matchesSearch(beginning, event) }).toEqual({
+        content,
+        row,
+        found: ` ${content} `.includes(` ${row}`),
+      });
+    }
+  });
+});
+
+function asBeginning({ words }: Phrase): Phrase {
+  return { words, isPrefix: true };
+}
 
 test("random searches match what a naive search finds, with and without other conditions", () => {
   const kinds = new Set([1, 30_023]);

@@ -1,8 +1,9 @@
 // Deletion requests (NIP-09): what they remove and keep out, before and after their targets, and
 // what they leave alone.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { StoredEvents } from "../../src/store/stored.ts";
 import { checkIndex } from "../support/check-index.ts";
 import { naiveAddress } from "../support/naive-store.ts";
 import { TestStore } from "../support/test-store.ts";
@@ -219,4 +220,37 @@ test("a target is deleted beside an id that shares its key, in either order", ()
     store.write(note);
     expect(store.write(deletion(ids.map((one) => ["e", one]))).removedIds).toEqual([id]);
   }
+});
+
+describe("gift wraps", () => {
+  const wraps = Array.from({ length: 20 }, (_, i) => {
+    const recipients = Array.from({ length: 5 }, (_, n) => ["p", author(10 * i + n)]);
+    return makeEvent({ pubkey: author(900), kind: 1059, tags: recipients, content: `wrap ${i}` });
+  });
+  const deletionBy = (index: number): NostrEvent =>
+    makeEvent({ pubkey: author(index), kind: 5, tags: wraps.map(({ id }) => ["e", id]) });
+  const places: [string, (store: TestStore) => void][] = [
+    ["in the tail", () => {}],
+    ["in the index", (store) => store.moveTail()],
+  ];
+
+  test.each(places)("%s, are each of its recipients' to delete", (_, move) => {
+    using store = new TestStore();
+    store.write(...wraps);
+    move(store);
+    expect(store.write(deletionBy(14)).removedIds).toEqual([(wraps[1] as NostrEvent).id]);
+    expect(store.write(deletionBy(5)).removedIds).toEqual([]); // of nobody's
+    expect(store.write(deletionBy(0)).removedIds).toEqual([(wraps[0] as NostrEvent).id]);
+    expect(checkIndex(store.db)).toEqual([]);
+  });
+
+  test.each(places)("%s, are not even read when somebody else wants to", (_, move) => {
+    using store = new TestStore();
+    store.write(...wraps);
+    move(store);
+    const load = spyOn(StoredEvents.prototype, "load");
+    store.write(...Array.from({ length: 9 }, (_, i) => deletionBy(500 + i)));
+    expect(load).toHaveBeenCalledTimes(0);
+    load.mockRestore();
+  });
 });

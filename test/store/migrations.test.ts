@@ -17,6 +17,7 @@ import {
   openForWriting,
   SCHEMA_VERSION,
 } from "../../src/store/schema.ts";
+import { VANISHED } from "../../src/store/verdict.ts";
 import { EventWriter } from "../../src/store/write.ts";
 import { checkIndex } from "../support/check-index.ts";
 import { contentOf, makeFirstVersion, type SeqAndEvent } from "../support/first-version.ts";
@@ -24,7 +25,13 @@ import { NaiveStore } from "../support/naive-store.ts";
 import { naiveScan, randomFilter, type RawFilter } from "../support/random-filters.ts";
 import { TempDir } from "../support/temp-dir.ts";
 import { storeOptions } from "../support/test-store.ts";
-import { type Dice, forEachSeed, makeEvent, randomEvent } from "../support/unsigned-events.ts";
+import {
+  author,
+  type Dice,
+  forEachSeed,
+  makeEvent,
+  randomEvent,
+} from "../support/unsigned-events.ts";
 
 const NOW = 1_800_000_000;
 const SPREAD = { authors: 4, kinds: [0, 1, 5, 7, 10_002, 30_023], seconds: 30 };
@@ -67,6 +74,34 @@ describe("a database of the first version", () => {
     migrated.run(MIGRATIONS[0] as string);
     const schema = "SELECT name, sql FROM sqlite_schema";
     expect(migrated.query(schema).values()).toEqual(made.query(schema).values());
+  });
+
+  test("heeds the requests to vanish that it was only given to keep", () => {
+    using dir = new TempDir();
+    const options = storeOptions(dir.path);
+    const by = (index: number, kind: number, created_at: number, tags: string[][] = []) =>
+      makeEvent({ pubkey: author(index), kind, created_at, tags });
+    const [earlier, request, elsewhere] = [
+      by(0, 62, 1500, [["relay", "wss://here.example"]]),
+      by(0, 62, 2000, [["relay", "ALL_RELAYS"]]),
+      by(1, 62, 2000, [["relay", "wss://elsewhere.example"]]),
+    ];
+    const [note, later, others] = [by(0, 1, 2000), by(0, 1, 2001), by(1, 1, 1000)];
+    const wrap = by(9, 1059, 1900, [["p", author(0)]]);
+    const deletion = by(0, 5, 1800, [["e", others.id]]);
+    const all = [note, request, earlier, wrap, later, others, elsewhere, deletion];
+    makeFirstVersion(
+      dir.path,
+      all.map((event, i) => [i + 1, event]),
+    ).close();
+    using db = openForWriting(options);
+    const writer = new EventWriter(db, options);
+    expect(writer.write([candidateOf(by(0, 1, 1))]).verdicts).toEqual([VANISHED]);
+    while (writer.maintain());
+    const ids = db.query("SELECT lower(hex(id)) FROM event ORDER BY seq").values().flat();
+    expect(ids).toEqual([request, later, others, elsewhere].map(({ id }) => id));
+    expect(writer.write([note, wrap].map(candidateOf)).verdicts).toEqual([VANISHED, VANISHED]);
+    expect(checkIndex(db)).toEqual([]);
   });
 
   test("gets the schema of a new one, and keeps its events and its last seq", () => {

@@ -9,7 +9,9 @@ import {
   randomSearchable,
   renderQuery,
 } from "../support/naive-search.ts";
+import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
 import { NOBODY, type Viewer, Visibility } from "../../src/protocol/visibility.ts";
+import { SearchBudget, SearchStream } from "../../src/store/search-stream.ts";
 import { Sight } from "../../src/store/sight.ts";
 import { naiveMatches, type RawFilter } from "../support/random-filters.ts";
 import { SEARCH_KINDS, SearchStore } from "../support/search-store.ts";
@@ -192,6 +194,33 @@ test("nothing is found beyond the index while it is far behind, and the answer s
   store.catchUp();
   expect(store.search([{ search: "word" }], { limitMax: 2000 })).toMatchObject({ hint: "more" });
   expect(store.search([{ search: '"word 7"' }])).toMatchObject({ hint: "finish", isCut: false });
+});
+
+test("what is not yet indexed is looked at within the budget of all searches, too", () => {
+  using store = new SearchStore();
+  store.write(...Array.from({ length: 200 }, (_, i) => makeEvent({ content: `word ${i}` })));
+  const reader = store.openReader();
+  const headSeq = reader.head();
+  const filter = parseFilter({ search: "word" }, SEARCH_KINDS) as Filter;
+  const options = { limit: 500, headSeq, nowSeconds: () => 0, sight: null };
+  const budget = new SearchBudget();
+  const stream = new SearchStream(reader, store.searches, filter, options, budget);
+  stream.step(); // finds where the index ends
+  stream.step(); // looks at some events
+  budget.spend(20_000, process.threadCpuUsage());
+  let found = 0;
+  while (!stream.isDone) {
+    if (stream.peek() === null) stream.step();
+    else {
+      stream.take();
+      found += 1;
+    }
+  }
+  expect({ found, isCut: stream.isCut, hasMore: stream.hasMore }).toEqual({
+    found: 64,
+    isCut: true,
+    hasMore: true,
+  });
 });
 
 test("a count has all that is indexed, and says when there may be more", () => {

@@ -110,6 +110,35 @@ describe("of an author who wrote much", () => {
   });
 });
 
+test("what has very many tags goes one by one, whatever removes it", () => {
+  using store = new TestStore();
+  const tags = Array.from({ length: 1100 }, (_, i) => ["p", author(10 + i)]);
+  const heavy = Array.from({ length: 5 }, (_, i) =>
+    makeEvent({ tags: [...tags, ["expiration", "3000"]], content: `${i}` }),
+  );
+  const light = Array.from({ length: 5 }, (_, i) =>
+    makeEvent({ content: `light ${i}`, created_at: 500 }),
+  );
+  store.write(...heavy, ...light);
+  expect(store.writer.removeSome([1, 2, 3], "erased")).toEqual({
+    ids: [heavy[0]!.id],
+    left: [2, 3],
+  });
+  expect(store.writer.removeExpired(4000, 3).length).toBe(1);
+  store.db
+    .query("INSERT INTO erase VALUES (?, 'banned', 9000, '')")
+    .run(Buffer.from(author(0), "hex"));
+  store.restartWriter();
+  const steps: number[] = [];
+  for (let isMore = true; isMore;) {
+    isMore = store.writer.maintain();
+    const { length } = store.writer.takeErasedIds();
+    if (length > 0) steps.push(length);
+  }
+  expect(steps).toEqual([1, 1, 1, 5]);
+  expect(checkIndex(store.db)).toEqual([]);
+});
+
 describe("the history says", () => {
   interface Row {
     id: string;

@@ -399,4 +399,14 @@ describe("terms that share a key", () => {
     expect(store.writer.removeExpired(9, 1)).toEqual([]);
     expect(store.events()).toEqual([note]);
   });
+
+  test("nor does it stand before those that do, however old, while it is in the tail", () => {
+    using store = new TestStore();
+    const oldest = candidateOf(makeEvent({ created_at: 0 }));
+    const { terms, marks } = oldest.keys;
+    const keys = { ...oldest.keys, terms: [...terms, EXPIRING_KEY], marks: [...marks, 300] };
+    const expiring = makeEvent({ tags: [["expiration", "5"]] });
+    store.writer.write([{ ...oldest, keys }, candidateOf(expiring)]);
+    expect(store.writer.removeExpired(9, 1)).toEqual([expiring.id]);
+  });
 });

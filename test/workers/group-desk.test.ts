@@ -17,6 +17,7 @@ import { RelayEvents } from "../../src/store/relay-events.ts";
 import { EventWriter } from "../../src/store/write.ts";
 import { GroupDesk } from "../../src/workers/group-desk.ts";
 import { authorKey } from "../support/events.ts";
+import { DiskFull, FailingDatabase } from "../support/failing-database.ts";
 import { GroupBook, groupEvent, OPERATOR } from "../support/group-book.ts";
 import { soupEvent } from "../support/group-soup.ts";
 import { TestStore } from "../support/test-store.ts";
@@ -47,16 +48,16 @@ class Office {
   readonly version = new GroupsVersion();
   private readonly store: TestStore;
 
-  constructor(store: TestStore) {
+  constructor(store: TestStore, db = store.db) {
     this.store = store;
-    const reader = new EventReader(store.db);
+    const reader = new EventReader(db);
     const events = new RelayEvents(KEY, reader);
     const control = () => ({ members: new Set(), bannedPubkeys: new Map() }) as never;
-    const desk = GroupDesk.open(store.db, reader, events, control, this.version.shared);
+    const desk = GroupDesk.open(db, reader, events, control, this.version.shared);
     if (desk === null) throw new Error("groups are off");
     this.desk = desk;
     const rules = new JointRules(events, [desk]);
-    this.writer = new EventWriter(store.db, store.options, undefined, rules);
+    this.writer = new EventWriter(db, store.options, undefined, rules);
   }
 
   /** One batch: the reason against each event, or null. */
@@ -127,4 +128,54 @@ test("metadata is that of the state, one of a kind, and all that is gone goes", 
   const said = metadata.map(({ kind, tags, content }) => ({ kind, tags, content }));
   const kinds = [39_001, 39_002, 39_003, 39_000];
   expect(said).toEqual(kinds.map((kind) => metadataTemplate(group, kind)) as typeof said);
+});
+
+test("batches that fail anywhere count for nothing, and are taken when they come again", () => {
+  const limits = { latePublicationSeconds: 0, membersMax: 5, invitesMax: 2, pinsMax: 2 };
+  forEachSeed(3, (dice) => {
+    using store = new TestStore();
+    const failing = new FailingDatabase(store.db);
+    const office = new Office(store, failing.db);
+    const book = new GroupBook(limits);
+    const made: NostrEvent[] = [];
+    for (let round = 0; round < 25; round++) {
+      const batch = dice.list(dice.between(1, 12), () => soupEvent(dice, AUTHORS, made));
+      made.push(...batch);
+      let answers: (string | null)[] | null = null;
+      while (answers === null) {
+        if (dice.chance(0.7)) failing.failAt(dice.between(1, 60));
+        try {
+          answers = office.write(batch);
+        } catch (error) {
+          if (!(error instanceof DiskFull)) throw error;
+        }
+        failing.heal();
+        while (office.desk.removeGone(office.writer) !== null);
+        if (answers === null) expect(office.state()).toEqual(book.groups);
+      }
+      expect(answers).toEqual(batch.map((event) => book.take(event)));
+      expect(office.state()).toEqual(book.groups);
+    }
+  });
+});
+
+test("what is left of a group goes, though deleting it has failed at first", () => {
+  using store = new TestStore();
+  const failing = new FailingDatabase(store.db);
+  const office = new Office(store, failing.db);
+  const by = author(1);
+  office.write([groupEvent({ kind: 9007, by }), groupEvent({ kind: 9, by })]);
+  const deletion = groupEvent({ kind: 9008, by });
+  for (let at = 1, isDone = false; !isDone; at++) {
+    failing.failAt(at);
+    try {
+      office.write([deletion]);
+      isDone = true;
+    } catch {
+      // once more, with a later failure
+    }
+    failing.heal();
+    while (office.desk.removeGone(office.writer) !== null);
+  }
+  expect(store.events().filter((event) => firstTagValue(event, "h") === "g")).toEqual([deletion]);
 });

@@ -66,3 +66,15 @@ test("a paused query gets no turn until it is resumed, and a dropped one none at
   queue.resume(paused!); // it isn't paused any more
   expect(queue.next()).toBeNull();
 });
+
+test("dropped queries are let go of while newer ones keep coming", () => {
+  const queue = new QueryQueue<Named>();
+  for (let i = 0; i < 10_000; i++) {
+    const dropped = query(`dropped ${i}`);
+    queue.add(dropped);
+    queue.drop(dropped);
+    queue.add(query(`new ${i}`));
+    expect(queue.next()?.name).toBe(`new ${i}`);
+  }
+  expect(queue.size).toBeLessThan(200);
+});

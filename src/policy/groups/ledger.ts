@@ -92,7 +92,7 @@ export class GroupLedger {
 
   begin(): void {
     this.isFresh = false;
-    if (this.isUncommitted) this.poll();
+    this.settle();
     this.touched.clear();
     this.lookup.begin();
   }
@@ -165,6 +165,11 @@ export class GroupLedger {
   poll(): void {
     this.table.refresh(this.isUncommitted);
     this.isUncommitted = false;
+  }
+
+  /** Outside a transaction: what is in memory shall be what was committed. */
+  settle(): void {
+    if (this.isUncommitted) this.poll();
   }
 
   private refresh(): void {

@@ -63,7 +63,8 @@ export class GroupPurge {
       .texts(entries.map(([, , seq]) => seq))
       .filter(({ text }) => isOf(job, text))
       .map(({ seq }) => seq);
-    const ids = seqs.length === 0 ? [] : store.remove(seqs, "deleted");
+    const { ids, left } = store.removeSome(seqs, "deleted");
+    if (left.length > 0) return ids; // the next step finds them again
     const [age, order, seq] = entries.at(-1) ?? START;
     if (entries.length === PIECE) this.job = { ...job, last: [age, order, seq] };
     else this.end(job);
