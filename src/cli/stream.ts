@@ -32,7 +32,7 @@ from this one to the other; or both. Runs until it gets a signal (exit code 0), 
 whenever the connection breaks; what was missed meanwhile comes then. \`nandu sync\` moves what is
 older.
 
-  --dir DIR        down, up, or both
+  --dir DIR             down, up, or both
 ${PEER_HELP}
 Example: nandu stream --dir both wss://relay.example
 `;

@@ -29,10 +29,10 @@ export const EXIT_INCOMPLETE = 3;
 export const PEER_VALUES = ["--filter", "--range", "--timeout", "--key-file"] as const;
 
 export const PEER_HELP = `\
-  --filter JSON    only what matches a filter of NIP-01, or an array of filters
-  --range S-E      only what is from S to E ago: 2M-, -1w, 1Y-3w; units s m h d w M Y
-  --timeout TIME   how long the relay may be silent while it owes an answer (default 30s)
-  --key-file FILE  sign in with that key (NIP-42), 64 hex digits or an nsec
+  --filter JSON         only what matches a filter of NIP-01, or an array of filters
+  --range S-E           only what is from S to E ago: 2M-, -1w, 1Y-3w; units s m h d w M Y
+  --timeout TIME        how long the relay may be silent while it owes an answer (default 30s)
+  --key-file FILE       sign in with that key (NIP-42), 64 hex digits or an nsec
 
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are heeded. Exit codes: 0 done, 1 failed, 2 usage,
 3 incomplete: the relay broke off, refused events of ours or held some back, or an interrupt.

@@ -20,7 +20,7 @@ const usage = `Usage: nandu upload [--pipeline N] [--filter JSON] [--range S-E] 
 Publishes what is stored here at another relay, newest first, private messages included unless a
 filter leaves them out; but for protected events (NIP-70), which only their authors may publish.
 
-  --pipeline N     events sent ahead of their answers (default ${PIPELINE_DEFAULT})
+  --pipeline N          events sent ahead of their answers (default ${PIPELINE_DEFAULT})
 ${PEER_HELP}
 Example: nandu upload --filter '{"kinds":[1,30023]}' --range 1M- wss://relay.example
 `;
