@@ -2,6 +2,7 @@
 // both, until a signal. What came while the connection was down is fetched when it is back.
 
 import { downloadPages } from "../mesh/paging.ts";
+import { PeerError, PeerRefusal } from "../mesh/peer-error.ts";
 import type { RelayClient } from "../mesh/relay-client.ts";
 import { FOR_EVER } from "../mesh/retry.ts";
 import { PATIENCE, uploadEvents } from "../mesh/upload.ts";
@@ -22,6 +23,8 @@ const BATCH_EVENTS = 200;
 const HIGH_WATER = 50;
 /** Clocks differ, and events are published some seconds after they were signed. */
 const OVERLAP_S = 120;
+/** A connection that has held so long was no failure, even if nothing came. */
+const STEADY_MS = 60_000;
 /** Of ids that have come from there, so that they aren't sent back. */
 const RECEIVED_MAX = 65_536;
 
@@ -69,7 +72,7 @@ class Stream {
   }
 
   private async receive(client: RelayClient): Promise<void> {
-    const { peer, intake, report } = this.transfer;
+    const { peer, session, intake, report } = this.transfer;
     const startedAt = nowSeconds();
     await this.fetchMissed();
     const isFirst = this.caughtUpTo === null;
@@ -80,12 +83,12 @@ class Stream {
     const filters = peer.filters.map(({ filter }) => filter);
     const subscription = client.subscribe(asked);
     const sink = report.sink(intake);
-    let isLive = false;
+    let liveSince = Infinity;
     try {
       for await (const delivery of subscription) {
         if (delivery.type === "stored") {
-          if (!isLive) say("receiving what is new");
-          isLive = true;
+          if (liveSince === Infinity) say("receiving what is new");
+          liveSince = Math.min(liveSince, performance.now());
         } else {
           const event = parseEvent(delivery.event, NO_EVENT_LIMITS);
           if (typeof event === "string") sink.onFlaw(event);
@@ -93,12 +96,18 @@ class Stream {
           else {
             this.remember(event.id);
             sink.onEvent(event);
+            session.progressed();
           }
         }
         if (!subscription.hasKept) intake.flush();
       }
+    } catch (error) {
+      // A relay that restarts, say: it has taken the subscription before.
+      const isPassing = error instanceof PeerRefusal && liveSince < Infinity;
+      throw isPassing ? new PeerError(error.message) : error;
     } finally {
-      if (isLive) this.caughtUpTo = nowSeconds() - OVERLAP_S;
+      if (liveSince < Infinity) this.caughtUpTo = nowSeconds() - OVERLAP_S;
+      if (performance.now() - liveSince > STEADY_MS) session.progressed();
       intake.flush();
     }
   }

@@ -39,8 +39,10 @@ const SYNC_ID = "N";
 /** 128 MB. */
 const IDS_MAX = 2 ** 22;
 
-export function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
-  return session.run((client) => new Reconciliation(client, options).run());
+export async function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
+  const result = await session.run((client) => new Reconciliation(client, options).run());
+  session.progressed();
+  return result;
 }
 
 class Reconciliation {

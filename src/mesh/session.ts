@@ -34,17 +34,15 @@ export class Session {
 
   /**
    * Runs `body` with a connection, and again with another one when that broke. Throws what the peer
-   * refuses, what the last failure was, or what `stop` was given. To be said whenever something has
-   * been got done: `progressed`.
+   * refuses, what the last failure was, or what `stop` was given. Whenever something has been got
+   * done, `progressed` is to be said, or the failures add up.
    */
   async run<T>(body: (client: RelayClient) => Promise<T>): Promise<T> {
     for (;;) {
       let client: RelayClient | null = null;
       try {
         client = await this.connect();
-        const result = await body(client);
-        this.retry.succeeded();
-        return result;
+        return await body(client);
       } catch (error) {
         if (!(error instanceof PeerError) || this.isStopped) throw error;
         const hasAnother = client !== null && client !== this.client && this.client?.isOpen;
@@ -103,6 +101,7 @@ export class Session {
 
   /** One at a time, for all that go on at the same time. */
   private async connect(): Promise<RelayClient> {
+    if (this.isStopped) return this.stopped.promise;
     if (this.client?.isOpen) return this.client;
     this.connecting ??= this.connectAnew().finally(() => (this.connecting = null));
     return Promise.race([this.connecting, this.stopped.promise]);

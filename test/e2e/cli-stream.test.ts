@@ -78,11 +78,17 @@ test("what is published while the connection is down comes when it is back", asy
   other.dropAll();
   other.publish(missed);
   await command.says("receiving what is new", 2);
+  other.closeAll("error: restarting");
+  await command.says("receiving what is new", 3);
   other.publish(later);
   await Promise.all([missed, later].map((event) => client.find("EVENT", "live", event)));
   const { code, stderr } = await command.end("SIGTERM");
   expect(code).toBe(0);
-  expect(reportOf(stderr)).toContain("nandu: the connection was closed (1006): again\n");
+  const live = "nandu: receiving what is new\n";
+  expect(reportOf(stderr)).toStartWith(
+    `${live}nandu: the connection was closed (1006): again\n${live}` +
+      `nandu: it refused the request: error: restarting: again\n${live}`,
+  );
   const stored = await client.query({ ids: [first, missed, later, unwanted].map(({ id }) => id) });
   expect(stored).toEqual(newestFirst([first, missed, later]));
 });

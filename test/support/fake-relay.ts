@@ -128,6 +128,12 @@ export class FakeRelay {
     }
   }
 
+  /** Ends every subscription. */
+  closeAll(reason: string): void {
+    for (const [id, { socket }] of this.live) socket.send(JSON.stringify(["CLOSED", id, reason]));
+    this.live.clear();
+  }
+
   /** Ends every connection, without a close frame. */
   dropAll(): void {
     for (const socket of [...this.sockets]) socket.terminate();
