@@ -21,14 +21,18 @@ const TOO_MUCH_MASK = 0o027;
 export type UnsignedEvent = Pick<NostrEvent, "kind" | "created_at" | "tags" | "content">;
 
 export class RelayKey {
-  /** 64 hex digits. */
-  readonly pubkey: string;
   private readonly secret: Uint8Array;
+  private known: string | null = null;
 
-  /** 32 bytes; throws when they are no secret key. */
+  /** 32 bytes: a valid secret key. */
   constructor(secret: Uint8Array) {
     this.secret = secret;
-    this.pubkey = Buffer.from(schnorr.getPublicKey(secret)).toString("hex");
+  }
+
+  /** 64 hex digits. Computed when it is first asked for: that takes a cold thread 30 ms. */
+  get pubkey(): string {
+    this.known ??= Buffer.from(schnorr.getPublicKey(this.secret)).toString("hex");
+    return this.known;
   }
 
   sign(unsigned: UnsignedEvent): NostrEvent {

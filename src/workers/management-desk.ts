@@ -3,11 +3,13 @@
 // told of the control state: the relay's texts, its own key, the addresses that are blocked.
 
 import { current } from "../config/current.ts";
+import { log } from "../config/log.ts";
 import type { Settings } from "../config/options.ts";
 import { compileNetworks, type Networks } from "../http/client-address.ts";
 import { overlay } from "../http/relay-information.ts";
 import { CORS_HEADERS, isRelayPath, NO_SNIFFING, respond } from "../http/respond.ts";
 import { isManaged } from "../policy/rights.ts";
+import { encodeKey } from "../protocol/nip19.ts";
 import type { IngesterFeed } from "./ingester-feed.ts";
 import type { ControlMail, ManagementAnswer } from "./mail-management.ts";
 
@@ -43,6 +45,9 @@ export class ManagementDesk {
   // The control state
 
   onControl(control: ControlMail): void {
+    if (this.control === null) {
+      log("info", "relay", `the relay's own key is ${encodeKey("npub", control.self)}`);
+    }
     this.control = control;
     this.blocked = compileNetworks(control.blockedIps);
     this.face = null;

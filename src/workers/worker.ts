@@ -1,41 +1,39 @@
-// The entry point of every worker thread. Its station says which role it plays. Anything thrown
-// here ends the thread and, with it, the process: see pool.ts.
+// The entry point of every worker thread. Its station says which role it plays, and only that role's
+// code is loaded: each thread has all of what it loads to itself. Anything thrown here ends the
+// thread and, with it, the process: see pool.ts.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { install } from "../config/current.ts";
 import { Doorbell } from "../ring/doorbell.ts";
-import { Indexer } from "./indexer.ts";
-import { Ingester } from "./ingester.ts";
-import { Monitor } from "./monitor.ts";
-import { Negentropy } from "./negentropy.ts";
-import { Reader } from "./reader.ts";
 import { openInbox, type Role, runThread, type Station } from "./thread.ts";
-import { Writer } from "./writer.ts";
 
-function openRole(station: Station, bell: Doorbell): Role {
-  switch (station.role) {
+type MakeRole = new (station: Station, bell: Doorbell) => Role;
+
+async function loadRole(role: Station["role"]): Promise<MakeRole> {
+  switch (role) {
     case "ingester":
-      return new Ingester(station, bell);
+      return (await import("./ingester.ts")).Ingester;
     case "writer":
-      return new Writer(station, bell);
+      return (await import("./writer.ts")).Writer;
     case "reader":
-      return new Reader(station, bell);
+      return (await import("./reader.ts")).Reader;
     case "monitor":
-      return new Monitor(station, bell);
+      return (await import("./monitor.ts")).Monitor;
     case "negentropy":
-      return new Negentropy(station, bell);
+      return (await import("./negentropy.ts")).Negentropy;
     case "indexer":
-      return new Indexer(station, bell);
+      return (await import("./indexer.ts")).Indexer;
   }
 }
 
-function main(station: Station): void {
+async function main(station: Station): Promise<void> {
+  const Made = await loadRole(station.role);
   install(station.settings);
   const bell = new Doorbell(station.bell);
   const inbox = openInbox(bell, station.inbound);
-  const role = openRole(station, bell);
+  const role = new Made(station, bell);
   parentPort?.postMessage("ready");
   runThread(inbox, role);
 }
 
-main(workerData as Station);
+await main(workerData as Station);
