@@ -1,6 +1,6 @@
-// The entry point of every worker thread. Its station says which role it plays, and only that role's
-// code is loaded: each thread has all of what it loads to itself. Anything thrown here ends the
-// thread and, with it, the process: see pool.ts.
+// The entry point of every worker thread. Its station says which role it plays, and only that
+// role's code is loaded: each thread has all of what it loads to itself. Anything thrown here ends
+// the thread and, with it, the process: see pool.ts.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { install } from "../config/current.ts";
