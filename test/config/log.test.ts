@@ -9,6 +9,6 @@ test.each([
   ["\u001b[31mred", "\\u001b[31mred"],
   ["\u007f\u0080\u009b2J\u009f", "\\u007f\\u0080\\u009b2J\\u009f"],
   ["\u00a0\u2028", "\u00a0\u2028"],
-])("%j is printed as one line without control characters", (text, printed) => {
+])("%#: a line without control characters is printed", (text, printed) => {
   expect(printable(text)).toBe(printed);
 });
