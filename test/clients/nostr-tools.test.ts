@@ -1,10 +1,21 @@
 // nostr-tools' SimplePool and Relay.
 
+import { expect, test } from "bun:test";
 import type { EventTemplate, VerifiedEvent } from "nostr-tools/core";
+import {
+  computeOffset,
+  estimateCount,
+  feedEvent,
+  hllDecode,
+  hllEncode,
+  newHll,
+} from "nostr-tools/nip45";
 import { fetchRelayInformation } from "nostr-tools/nip11";
 import { SimplePool, useWebSocketImplementation } from "nostr-tools/pool";
 import { Relay, useWebSocketImplementation as useInRelay } from "nostr-tools/relay";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { EventFactory } from "../support/events.ts";
+import { sha256Hex } from "../support/unsigned-events.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
 import { testReconnect } from "./reconnect-suite.ts";
@@ -116,3 +127,40 @@ testClient("nostr-tools", relay, openRelay, { canCount: true, canInform: true })
 testSignIn("nostr-tools, told to by the relay,", relay, openSignedIn);
 testSignIn("nostr-tools, asked by nobody,", relay, openAuthenticated);
 testReconnect("nostr-tools", relay, openRelay);
+
+test("nostr-tools searches (NIP-50), by words and by the rest of the filter", async () => {
+  const client = await openRelay(relay.url);
+  const factory = new EventFactory(50);
+  const words = ["tamandua in the garden", "a Tamandúa!", "no such animal"];
+  const notes = words.map((content, i) =>
+    factory.make({ kind: 1, tags: [], content, author: i, created_at: 1000 + i }),
+  );
+  for (const note of notes) expect((await client.publish(note)).isAccepted).toBe(true);
+  const [garden, cry] = notes as [NostrEvent, NostrEvent];
+  const search = (words: string, more: object = {}) =>
+    client.query({ search: words, ...more } as {});
+  const found = await search("tamandua");
+  expect(new Set(found.map(({ id }) => id))).toEqual(new Set([garden.id, cry.id]));
+  expect(await search("tamandua -garden", { authors: [cry.pubkey] })).toEqual([cry]);
+  client.close();
+});
+
+test("nostr-tools makes out of a COUNT's registers how many have reacted (NIP-45)", async () => {
+  const client = await Relay.connect(relay.url);
+  const factory = new EventFactory(45);
+  const target = sha256Hex("a note that many react to");
+  const reactions = Array.from({ length: 20 }, (_, author) =>
+    factory.make({ author, kind: 7, tags: [["e", target]], content: "+" }),
+  );
+  for (const reaction of reactions) await client.publish(reaction as Event);
+  const filter = { kinds: [7], "#e": [target] };
+  const { count, hll } = await client.countWithHLL([filter], {});
+  expect(count).toBe(20);
+  const registers = newHll();
+  for (const reaction of reactions) {
+    feedEvent(registers, reaction as Event, computeOffset(target));
+  }
+  expect(hll).toBe(hllEncode(registers));
+  expect(estimateCount(hllDecode(hll as string) as Uint8Array)).toBe(20);
+  client.close();
+});
