@@ -8,7 +8,6 @@ import { log } from "../config/log.ts";
 import { searchKinds } from "../config/search-kinds.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
-import { encodeKey } from "../protocol/nip19.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { deleteSearch } from "../store/search-schema.ts";
 import { VERSION } from "../version.ts";
@@ -45,7 +44,7 @@ async function run(args: readonly string[]): Promise<number> {
   const isShared = isPortShared();
   // If any of these can't be opened, a line says why.
   closeForWriting(openForWriting(storeOptions()));
-  log("info", "relay", `the relay's own key: ${encodeKey("npub", openRelayKey().pubkey)}`);
+  openRelayKey();
   // Nobody would take out of it what is deleted from now on.
   if (searchKinds(config.settings).size === 0) deleteSearch(setting("data_dir"));
   const pool = await startPool(config.settings);
