@@ -3,12 +3,12 @@
 // that bans, members, groups, deletions and requests to vanish mean what they mean to a client's
 // EVENT. What is protected (NIP-70) only its author may bring. One per command, on its only thread.
 
-import type { Database, Statement } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
-import { type Control, readControl, refuseBanned } from "../policy/control.ts";
+import { type Control, refuseBanned, TransactionControl } from "../policy/control.ts";
 import { GroupsVersion } from "../policy/groups/view.ts";
 import { checkPublisher } from "../policy/publisher.ts";
 import { refuseWriter } from "../policy/rights.ts";
@@ -143,18 +143,15 @@ function checkForeign(event: NostrEvent): Reason | null {
 /** What the ingester and the writer of a relay ask of an event's author. */
 class AuthorRules implements BatchRules {
   control: Control;
-  private readonly db: Database;
-  private readonly selectVersion: Statement;
+  private readonly state: TransactionControl;
 
   constructor(db: Database) {
-    this.db = db;
-    this.selectVersion = db.prepare("SELECT version FROM control");
-    this.control = readControl(db);
+    this.state = new TransactionControl(db);
+    this.control = this.state.read();
   }
 
   begin(): void {
-    const [version] = this.selectVersion.values()[0] as [number];
-    if (version !== this.control.version) this.control = readControl(this.db);
+    this.control = this.state.read();
   }
 
   judge({ id, kind, text }: Candidate): Verdict | null {

@@ -1,26 +1,23 @@
 // Bans for whoever writes the database and is not the relay (`nandu import`): what is banned when a
 // batch begins is refused. Owned by the writing thread.
 
-import type { Database, Statement } from "bun:sqlite";
+import type { Database } from "bun:sqlite";
 import { type Candidate, textPubkey } from "../store/candidate.ts";
 import type { Companion } from "../store/companion.ts";
 import type { Verdict } from "../store/verdict.ts";
-import { type Control, readControl, refuseBanned } from "./control.ts";
+import { type Control, refuseBanned, TransactionControl } from "./control.ts";
 
 export class Bans implements Companion {
-  private readonly db: Database;
-  private readonly selectVersion: Statement;
+  private readonly state: TransactionControl;
   private control: Control;
 
   constructor(db: Database) {
-    this.db = db;
-    this.selectVersion = db.prepare("SELECT version FROM control");
-    this.control = readControl(db);
+    this.state = new TransactionControl(db);
+    this.control = this.state.read();
   }
 
   begin(): void {
-    const [version] = this.selectVersion.values()[0] as [number];
-    if (version !== this.control.version) this.control = readControl(this.db);
+    this.control = this.state.read();
   }
 
   judge({ id, kind, text }: Candidate): Verdict | null {

@@ -3,9 +3,10 @@
 // changes the tables raises it after the commit, so that what is checked from then on is checked by
 // the new state. One view per thread, over that thread's own database connection.
 
-import type { Database } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import { isMembershipRequest } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
+import { SharedCounter } from "../ring/shared-counter.ts";
 
 export interface Control {
   /** Of the tables: another one says that they have changed. */
@@ -88,23 +89,25 @@ export function refuseBanned(
 }
 
 /** How often the control state has changed, shared by all threads. */
-export class ControlVersion {
-  readonly shared: SharedArrayBuffer;
-  private readonly words: Int32Array;
+export class ControlVersion extends SharedCounter {}
 
-  constructor(shared = new SharedArrayBuffer(4)) {
-    this.shared = shared;
-    this.words = new Int32Array(shared);
+/** The control state as of a transaction, for whoever writes the database. */
+export class TransactionControl {
+  private readonly db: Database;
+  private readonly selectVersion: Statement;
+  private control: Control;
+
+  constructor(db: Database) {
+    this.db = db;
+    this.selectVersion = db.prepare("SELECT version FROM control");
+    this.control = readControl(db);
   }
 
-  /** After the commit. */
-  raise(): void {
-    Atomics.add(this.words, 0, 1);
-  }
-
-  /** To be compared for equality only: it wraps. */
-  count(): number {
-    return Atomics.load(this.words, 0);
+  /** To be asked for once in each transaction, at its beginning. */
+  read(): Control {
+    const [version] = this.selectVersion.values()[0] as [number];
+    if (version !== this.control.version) this.control = readControl(this.db);
+    return this.control;
   }
 }
 
