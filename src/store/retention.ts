@@ -3,13 +3,12 @@
 // which removes what is found.
 
 import type { Retention } from "../config/retention.ts";
+import { infoKind } from "./info.ts";
 import type { EventReader } from "./read.ts";
 import { ALL_KEY, kindKey } from "./term.ts";
 
 /** Index entries looked at in one step: some tens of milliseconds' work, if all are removed. */
 const STEP_ENTRIES = 256;
-/** Kinds share the integer with other things (term.ts, TermRow.info). */
-const KIND_MASK = 0xffff;
 
 type Place = [age: number, order: number, seq: number];
 
@@ -54,7 +53,7 @@ export class RetentionPass {
     const seqs: number[] = [];
     for (const [age, order, seq, info] of entries) {
       part.place = [age, order, seq];
-      const isOwn = part.kind !== null || !this.rules.kinds.has(info & KIND_MASK);
+      const isOwn = part.kind !== null || !this.rules.kinds.has(infoKind(info));
       if (isOwn) seqs.push(seq);
     }
     if (entries.length < STEP_ENTRIES) this.parts.shift();

@@ -23,7 +23,7 @@ import {
 const FLAGS = ["--store-tail-events=100"];
 
 /** The executable is the same program: fewer kills show that it is built right. */
-const ROUNDS = process.env["NANDU_EXECUTABLE"] === undefined ? 20 : 10;
+const ROUNDS = process.env["NANDU_EXECUTABLE"] === undefined ? 50 : 15;
 const CONNECTIONS = 4;
 /** The database is read behind the relay's back in one of so many rounds. */
 const DIRECT_READ_EVERY = 10;

@@ -345,22 +345,22 @@ describe("each subscription gets each matching event exactly once", () => {
     {
       desc: "with one thread of each role",
       flags: one,
-      scale: { events: 2500, connections: 30, eventsPerAction: 4 },
+      scale: { events: 4000, connections: 30, eventsPerAction: 4 },
     },
     {
       desc: "with two threads of each role",
       flags: two,
-      scale: { events: 2500, connections: 30, eventsPerAction: 4 },
+      scale: { events: 4000, connections: 30, eventsPerAction: 4 },
     },
     {
       desc: "with scans that pause after every event or two",
       flags: [...two, "--relay-query-slice-ms=1", "--relay-scan-bytes-max=1024"],
-      scale: { events: 1500, connections: 20, eventsPerAction: 4 },
+      scale: { events: 2000, connections: 20, eventsPerAction: 4 },
     },
     {
       desc: "with transactions of three events",
       flags: [...one, "--store-batch-events-max=3", "--relay-scan-bytes-max=20000"],
-      scale: { events: 1000, connections: 20, eventsPerAction: 2 },
+      scale: { events: 1500, connections: 20, eventsPerAction: 2 },
     },
   ];
   for (const { desc, flags, scale } of rows) {
