@@ -35,11 +35,8 @@ function unlessMissing(path: string): () => string | null {
   return () => (existsSync(join(projectDir, path)) ? null : `there is no ${path}`);
 }
 
-/**
- * One more at a time than the two cores that are reckoned with: tests wait for the disk, too. A
- * machine that has other things to do is no fault of theirs.
- */
-const testArgs = ["test", "--parallel=3", "--timeout=60000"];
+/** A machine that has other things to do is no fault of a test. */
+const testArgs = ["test", "--parallel=2", "--timeout=60000"];
 
 const steps: Step[] = [
   step("types", "types", ["check"]),
