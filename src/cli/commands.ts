@@ -14,6 +14,7 @@ import { infoCommand } from "./info.ts";
 import { inviteCommand } from "./invite.ts";
 import { memberCommand } from "./member.ts";
 import { relayCommand } from "./relay.ts";
+import { routerCommand } from "./router.ts";
 import { scanCommand } from "./scan.ts";
 import { searchCommand } from "./search.ts";
 import { streamCommand } from "./stream.ts";
@@ -53,6 +54,7 @@ const COMMANDS: readonly Command[] = [
   downloadCommand,
   uploadCommand,
   streamCommand,
+  routerCommand,
   scanCommand,
   searchCommand,
   explainCommand,

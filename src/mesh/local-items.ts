@@ -1,11 +1,18 @@
-// Time and id of all that a filter matches here, whoever may see it: what a sync compares (NIP-77).
-// Belongs to the thread of its reader.
+// What a sync (NIP-77) reads here, whoever may see it: time and id of all that a filter matches, to
+// be compared, and the events that are then to be sent. Belongs to the thread of its reader.
 
 import { type ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts";
-import type { Filter } from "../protocol/filter.ts";
+import { isProtected } from "../policy/publisher.ts";
+import { type Filter, MATCH_ALL } from "../protocol/filter.ts";
 import { Visibility } from "../protocol/visibility.ts";
 import { type ItemReader, openItemScan } from "../store/item-scan.ts";
+import { decodeText } from "../store/candidate.ts";
+import type { EventReader, StoredText } from "../store/read.ts";
+import { Scan } from "../store/scan.ts";
 import { Sight } from "../store/sight.ts";
+
+/** Events read at once. */
+const BATCH_IDS = 64;
 
 const EVERYTHING = new Visibility({
   privateKinds: new Set(),
@@ -17,7 +24,7 @@ export function readItems(reader: ItemReader, filter: Filter): ItemVector {
   const builder = new ItemVectorBuilder();
   const options = {
     itemsMax: Number.MAX_SAFE_INTEGER,
-    nowSeconds: () => Math.floor(Date.now() / 1000),
+    nowSeconds,
     onItem: (createdAt: number, id: Uint8Array) => builder.add(createdAt, id),
   };
   reader.inSnapshot(() => {
@@ -25,4 +32,40 @@ export function readItems(reader: ItemReader, filter: Filter): ItemVector {
     while (!scan.step());
   });
   return builder.seal();
+}
+
+/** Those that are still there, some at a time. `ids`: 64 hex digits each. */
+export function* readEvents(
+  reader: EventReader,
+  ids: Iterable<string>,
+): Generator<StoredText, undefined> {
+  let batch = new Set<string>();
+  for (const id of ids) {
+    batch.add(id);
+    if (batch.size < BATCH_IDS) continue;
+    yield* readBatch(reader, batch);
+    batch = new Set();
+  }
+  yield* readBatch(reader, batch);
+}
+
+function* readBatch(
+  reader: EventReader,
+  ids: ReadonlySet<string>,
+): Generator<StoredText, undefined> {
+  if (ids.size === 0) return;
+  const options = { limitDefault: BATCH_IDS, limitMax: BATCH_IDS, tiesMax: 0, nowSeconds };
+  const scan = new Scan(reader, [{ ...MATCH_ALL, ids }], options);
+  for (let found = scan.next(); found !== "done"; found = scan.next()) {
+    if (found !== "working") yield found;
+  }
+}
+
+/** Protected events (NIP-70) only their authors may publish. */
+export function isOursToSend(text: Buffer): boolean {
+  return !text.includes('["-"') || !isProtected(decodeText(text));
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }

@@ -32,13 +32,12 @@ export interface ReconcileOptions {
   readonly frameBytesMax: number;
   /** Answers of the relay. */
   readonly roundsMax: number;
+  /** Of ids that differ, kept at once. */
+  readonly idsMax: number;
 }
 
 /** As strfry's. */
 const SYNC_ID = "N";
-/** 128 MB. */
-const IDS_MAX = 2 ** 22;
-
 export async function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
   const result = await session.run((client) => new Reconciliation(client, options).run());
   session.progressed();
@@ -67,7 +66,7 @@ class Reconciliation {
     const opening = await this.open();
     if (opening.kind !== "message") return this.refused(opening);
     let { message } = opening;
-    const { roundsMax } = this.options;
+    const { roundsMax, idsMax } = this.options;
     for (let round = 0; round < roundsMax; round++) {
       const outcome = this.initiator.reconcile(message);
       switch (outcome.kind) {
@@ -80,7 +79,7 @@ class Reconciliation {
           return { kind: "unsupported", why };
         }
         case "message":
-          if (this.have.count + this.need.count > IDS_MAX) return this.end(true);
+          if (this.have.count + this.need.count > idsMax) return this.end(true);
           message = await this.next(outcome.message);
       }
     }

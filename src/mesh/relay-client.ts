@@ -43,6 +43,8 @@ export const CHALLENGE_WAIT_MS = 1000;
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
 const CLOSE_NORMAL = 1000;
+/** For the answer to a close frame: a peer that has gone silent never gives it. */
+const CLOSE_MS = 5000;
 
 interface Published {
   readonly json: string;
@@ -61,6 +63,8 @@ interface Asked {
 
 export class RelayClient {
   readonly url: string;
+  /** Bytes of messages so far, before compression. */
+  readonly traffic = { received: 0, sent: 0 };
   private readonly options: ClientOptions;
   private readonly socket: WebSocket;
   private readonly asked = new Map<string, Asked>();
@@ -201,6 +205,7 @@ export class RelayClient {
       this.fail(new PeerFault(`it sent a message longer than ${lengthMax} characters`));
       return;
     }
+    this.traffic.received += Buffer.byteLength(data);
     const message = parseRelayMessage(data);
     if (message === null) this.fail(new PeerFault(`it sent what is no message: ${shown(data)}`));
     else this.onMessage(message, data.length);
@@ -316,6 +321,7 @@ export class RelayClient {
   // The socket
 
   private send(frame: string): void {
+    this.traffic.sent += Buffer.byteLength(frame);
     this.socket.send(frame);
   }
 
@@ -372,7 +378,13 @@ export class RelayClient {
     this.published.clear();
     for (const { subscription } of this.asked.values()) subscription.fail(error);
     this.asked.clear();
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.close(CLOSE_NORMAL);
-    else this.socket.terminate();
+    if (this.socket.readyState !== WebSocket.OPEN) {
+      this.socket.terminate();
+      return;
+    }
+    this.socket.close(CLOSE_NORMAL);
+    const timer = setTimeout(() => this.socket.terminate(), CLOSE_MS);
+    timer.unref();
+    this.socket.addEventListener("close", () => clearTimeout(timer));
   }
 }
