@@ -88,8 +88,8 @@ async function runUntilSignal(file: string, intake: RouterIntake, db: Database):
     await ended.promise;
   } finally {
     process.off("SIGUSR1", summarize);
-    await router.stop();
     router.logSummary();
+    await router.stop();
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   }

@@ -1,4 +1,4 @@
-// The text format of Prometheus, version 0.0.4: metrics → the page that a monitoring system fetches.
+// The text format of Prometheus, version 0.0.4: metrics → the page that a monitoring system reads.
 // Each metric has its help and type once, before its samples. Pure.
 
 export interface Sample {

@@ -248,7 +248,8 @@ export class PeerLink {
     const { config, cursor, timeoutMs, say } = this.parts;
     const overlap = OVERLAP_S + (SILENCE_TIMEOUTS * timeoutMs()) / 1000;
     const since = Math.max(config.filter.since, (cursor.down ?? 0) - overlap);
-    const json = since > 0 ? { ...config.filterJson, since: Math.floor(since) } : config.filterJson;
+    const times = since > 0 ? { since: Math.floor(since) } : {};
+    const json = { ...config.filterJson, ...times };
     await downloadPages(this.session, json, {
       ...this.sink(),
       onCutSecond: (second) => {
@@ -322,7 +323,7 @@ export class PeerLink {
   }
 }
 
-/** Sockets and timers have theirs: with nothing to wait for, a long history would keep all of it. */
+/** For sockets and timers: with nothing to wait for, a long history would leave them none. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,7 +1,7 @@
 // How far each stream has come with each of its relays, across restarts: a small file beside the
-// database, written whole and moved into place. It is needed with relays that can't compare (NIP-77)
-// and costs a full catch-up when it is missing, torn, or of another filter. Belongs to the router's
-// thread.
+// database, written whole and moved into place. It is needed with relays that can't compare
+// (NIP-77), and costs a full catch-up when it is missing, torn, or of another filter. Belongs to
+// the router's thread.
 
 import { createHash } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// taoCONFIG, the format of strfry's files, as far as such files use it: JSON whose outermost braces,
+// taoCONFIG, the format of strfry's files, as far as those use it: JSON whose outermost braces,
 // commas, and quotes around names may be left out, with `=` for `:`, and with the comments `#`,
 // `//` and `/* */`. What it can do besides (references, functions, includes, additions, dotted
 // names) is refused by name, never guessed at. Text → values that know their lines. Pure.

@@ -1,6 +1,7 @@
-// An event-sifter plugin, in strfry's protocol: a process of the operator's that gets a line of JSON
-// for each event and answers with one, what is to become of the event. It gets one event at a time,
-// in order; the others wait, each with its asker, who bounds them. Belongs to the thread that asks.
+// An event-sifter plugin, in strfry's protocol: a process of the operator's that gets a line of
+// JSON for each event and answers with one, what is to become of the event. It gets one event at a
+// time, in order; the others wait, each with its asker, who bounds them. Belongs to the thread that
+// asks.
 //
 //   → {"type":"new","event":{…},"receivedAt":…,"sourceType":"Stream","sourceInfo":"wss://…"}
 //   ← {"id":"…","action":"accept" | "reject" | "shadowReject","msg":"blocked: …"}
