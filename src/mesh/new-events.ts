@@ -65,7 +65,8 @@ export class NewEvents {
   /** Some of what was committed after `seq`, in order; none at the end. */
   after(seq: number): NewBatch {
     if (seq < this.keptAfter) return this.read(seq); // who is far behind reads for itself
-    if (seq >= this.keptUpTo) this.keep();
+    if (seq > this.keptUpTo) this.forget(seq);
+    if (seq === this.keptUpTo) this.keep();
     const from = this.kept.findIndex((one) => one.seq > seq);
     if (from < 0) return { events: [], upTo: Math.max(seq, this.keptUpTo) };
     const events = this.kept.slice(from, from + BATCH_EVENTS);
@@ -104,6 +105,13 @@ export class NewEvents {
       .map((one) => new NewEvent(one.seq, one.expires, one.text));
     const isAll = events.length < BATCH_EVENTS;
     return { events, upTo: isAll ? head : (events.at(-1)?.seq ?? head) };
+  }
+
+  /** Nobody has looked at anything for a while: what lies between, somebody else may want. */
+  private forget(seq: number): void {
+    this.kept = [];
+    this.keptBytes = 0;
+    this.keptAfter = this.keptUpTo = seq;
   }
 
   private keep(): void {

@@ -27,7 +27,7 @@ export interface ClientOptions {
   readonly onNotice: (text: string) => void;
 }
 
-/** What comes of a message of a sync. `silence`: nothing, for as long as the time-out allows. */
+/** What comes of a message of a sync. `silence`: nothing in time, though the relay is there. */
 export type SyncAnswer =
   | { readonly kind: "message"; readonly message: Uint8Array }
   | { readonly kind: "error"; readonly reason: string }
@@ -76,6 +76,7 @@ export class RelayClient {
   private keptBytes = 0;
   /** When anything came last. */
   private heardAt = performance.now();
+  private onHeard: () => void = () => {};
   /** When events were sent or answered last. */
   private publishedAt = 0;
   /** When something was asked for, or came of it, last. */
@@ -93,7 +94,7 @@ export class RelayClient {
     const authenticate = (event: NostrEvent) => this.authenticate(event);
     this.signingIn = key === null ? null : new SignIn(key, url, authenticate);
     socket.onmessage = ({ data }) => this.onData(data);
-    socket.addEventListener("pong", () => void (this.heardAt = performance.now()));
+    socket.addEventListener("pong", () => this.noteHeard());
     socket.onclose = ({ code, reason }) => {
       const why = reason === "" ? `${code}` : `${code} ${shown(reason)}`;
       this.fail(new PeerError(`the connection was closed (${why})`));
@@ -169,12 +170,17 @@ export class RelayClient {
     const result = Promise.withResolvers<SyncAnswer>();
     this.sync = { result, isOpening };
     const { timeoutMs } = this.options;
-    const silence = setTimeout(() => result.resolve({ kind: "silence" }), timeoutMs);
+    const silence = setTimeout(() => {
+      // A connection that has died says nothing either: then the watch ends it.
+      this.onHeard = () => result.resolve({ kind: "silence" });
+      this.socket.ping();
+    }, timeoutMs);
     try {
       this.send(JSON.stringify(message));
       return await result.promise;
     } finally {
       clearTimeout(silence);
+      this.onHeard = () => {};
       this.sync = null;
     }
   }
@@ -195,7 +201,7 @@ export class RelayClient {
 
   private onData(data: unknown): void {
     if (this.failure !== null) return;
-    this.heardAt = performance.now();
+    this.noteHeard();
     if (typeof data !== "string") {
       this.fail(new PeerFault("it sent binary data, which is no message of a relay"));
       return;
@@ -209,6 +215,11 @@ export class RelayClient {
     const message = parseRelayMessage(data);
     if (message === null) this.fail(new PeerFault(`it sent what is no message: ${shown(data)}`));
     else this.onMessage(message, data.length);
+  }
+
+  private noteHeard(): void {
+    this.heardAt = performance.now();
+    this.onHeard();
   }
 
   private onMessage(message: RelayMessage, length: number): void {
@@ -383,8 +394,7 @@ export class RelayClient {
       return;
     }
     this.socket.close(CLOSE_NORMAL);
-    const timer = setTimeout(() => this.socket.terminate(), CLOSE_MS);
-    timer.unref();
+    const timer = setTimeout(() => this.socket.terminate(), CLOSE_MS).unref();
     this.socket.addEventListener("close", () => clearTimeout(timer));
   }
 }

@@ -15,6 +15,6 @@ export class IntakeFault extends Error {
 }
 
 export interface RouterIntake {
-  /** Each event is checked as if its author had signed in and published it. Rejects: IntakeFault. */
+  /** Checked as if its author had signed in and published it. Rejects: IntakeFault. */
   take(event: NostrEvent): Promise<Fate>;
 }

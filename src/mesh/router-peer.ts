@@ -45,7 +45,7 @@ const SPELLING_FACTOR = 2;
 const MESSAGE_LENGTH_MIN = 1 << 20;
 const REMEMBERED = 65_536;
 /** A relay that can't compare may be able to some day. */
-const COMPARE_AGAIN_MS = 3_600_000;
+const COMPARE_AGAIN_MS = 600_000;
 const NOTICES_LOGGED_MAX = 5;
 
 export class RouterPeer {
@@ -149,7 +149,6 @@ export class RouterPeer {
   }
 
   private linkParts() {
-    const { config } = this.parts;
     return {
       ...this.parts,
       inflow: this.inflow,
@@ -157,7 +156,7 @@ export class RouterPeer {
       refusedThere: this.refusedThere,
       canCompare: () => performance.now() >= this.compareAt,
       onCantCompare: () => {
-        this.compareAt = performance.now() + (config.catchUpIntervalMs ?? COMPARE_AGAIN_MS);
+        this.compareAt = performance.now() + COMPARE_AGAIN_MS;
       },
       onSteady: () => this.retry.succeeded(),
       onState: (state: PeerState) => this.setState(state),

@@ -136,7 +136,8 @@ export class Router {
     this.logSummary();
   }
 
-  private reloadIfChanged(): void {
+  /** Reads the file again if it isn't the one that was read last. */
+  reloadIfChanged(): void {
     const { file } = this.options;
     const state = stateOf(file);
     if (state === this.fileState) return;
