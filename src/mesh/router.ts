@@ -32,8 +32,8 @@ export interface LoadedFile {
   readonly keys: ReadonlyMap<string, RelayKey>;
 }
 
-const TICK_MS = 1000;
-const SUMMARY_TICKS = 60;
+const TICK_MS = 500;
+const SUMMARY_TICKS = 120;
 const FILE_BYTES_MAX = 4 << 20;
 
 /** Reads the file and the keys that it names. Throws ConfigError. */

@@ -66,7 +66,7 @@ describe("a relay that can't compare", () => {
     expect(router.counters(peer.url)).toMatchObject({ stored: 2, connections: 1 });
   });
 
-  test("gets and gives what was missed when the connection is back, and nothing twice", async () => {
+  test("gets and gives what was missed once the connection is back, nothing twice", async () => {
     const [first, missedHere, missedThere] = [make(), make(), make()];
     using peer = new Peer([]);
     await using router = new TestRouter([first]);

@@ -109,7 +109,7 @@ test.each([
   expect(startsOf(dir)).toBe(2);
 });
 
-test("one that is silent is ended after the time-out, and what it has started with it", async () => {
+test("one that is silent is ended after a while, and what it has started with it", async () => {
   const fault = "sh -c 'echo $$ > child; while true; do sleep 60; done'";
   const body = `if [ -e mended ]; then ${ACCEPT}; else touch mended; ${fault}; fi`;
   const { plugin: asked, dir } = plugin(body, { ...QUICKLY, timeoutMs: 300 });

@@ -1,7 +1,7 @@
 // A way to a relay, as a TCP proxy, that breaks on command: it resets connections, stalls them,
 // closes one half of them, delays, and cuts messages in the middle, each connection by a fate drawn
-// from a seed. It reads along, so that a test can tell what crossed it, and when: the relay must not
-// compress. Belongs to the test's own process.
+// from a seed. It reads along, so that a test can tell what crossed it, and when: the relay must
+// not compress. Belongs to the test's own process.
 
 import type { Socket } from "bun";
 import type { Random } from "./random.ts";
