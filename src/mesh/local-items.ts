@@ -5,12 +5,14 @@ import { type ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts
 import { isProtected } from "../policy/publisher.ts";
 import { type Filter, MATCH_ALL } from "../protocol/filter.ts";
 import { Visibility } from "../protocol/visibility.ts";
-import { type ItemReader, openItemScan } from "../store/item-scan.ts";
+import { type ItemReader, type ItemScan, openItemScan } from "../store/item-scan.ts";
 import { decodeText } from "../store/candidate.ts";
 import type { EventReader, StoredText } from "../store/read.ts";
 import { Scan } from "../store/scan.ts";
 import { Sight } from "../store/sight.ts";
 
+/** Of a read that others wait for. */
+const SLICE_MS = 10;
 /** Events read at once. */
 const BATCH_IDS = 64;
 
@@ -22,16 +24,39 @@ const EVERYTHING = new Visibility({
 
 export function readItems(reader: ItemReader, filter: Filter): ItemVector {
   const builder = new ItemVectorBuilder();
-  const options = {
-    itemsMax: Number.MAX_SAFE_INTEGER,
-    nowSeconds,
-    onItem: (createdAt: number, id: Uint8Array) => builder.add(createdAt, id),
-  };
   reader.inSnapshot(() => {
-    const scan = openItemScan(reader, filter, new Sight(EVERYTHING), options);
+    const scan = openScan(reader, filter, builder);
     while (!scan.step());
   });
   return builder.seal();
+}
+
+/** The same for a thread that has other things to do meanwhile. What is removed may be missing. */
+export async function readItemsBySlices(reader: ItemReader, filter: Filter): Promise<ItemVector> {
+  const builder = new ItemVectorBuilder();
+  const scan = reader.inSnapshot(() => openScan(reader, filter, builder));
+  for (;;) {
+    const until = performance.now() + SLICE_MS;
+    const isDone = reader.inSnapshot(() => {
+      while (performance.now() < until) if (scan.step()) return true;
+      return false;
+    });
+    if (isDone) return builder.seal();
+    await nextTurn();
+  }
+}
+
+function openScan(reader: ItemReader, filter: Filter, builder: ItemVectorBuilder): ItemScan {
+  return openItemScan(reader, filter, new Sight(EVERYTHING), {
+    itemsMax: Number.MAX_SAFE_INTEGER,
+    nowSeconds,
+    onItem: (createdAt, id) => builder.add(createdAt, id),
+  });
+}
+
+/** For sockets and timers: with nothing to wait for, a long read would leave them none. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Those that are still there, some at a time. `ids`: 64 hex digits each. */

@@ -6,7 +6,7 @@
 import { type Filter, UNTIL_MAX } from "../protocol/filter.ts";
 import type { ItemReader } from "../store/item-scan.ts";
 import { IdList } from "./id-list.ts";
-import { readItems } from "./local-items.ts";
+import { readItemsBySlices } from "./local-items.ts";
 import { PeerFault, PeerRefusal } from "./peer-error.ts";
 import { reconcile } from "./reconcile.ts";
 import type { StreamConfig } from "./router-file.ts";
@@ -124,7 +124,7 @@ class Comparison {
     const times = { ...(since > 0 && { since }), ...(until < UNTIL_MAX && { until }) };
     const found = await reconcile(this.session, {
       filter: { ...this.config.filterJson, ...times },
-      readItems: () => readItems(this.reader, filter),
+      readItems: () => readItemsBySlices(this.reader, filter),
       frameBytesMax: FRAME_BYTES_MAX,
       roundsMax: ROUNDS_MAX,
       idsMax: IDS_MAX,

@@ -13,7 +13,7 @@ import type { ItemReader } from "../store/item-scan.ts";
 import { fetchByIds } from "./fetch-ids.ts";
 import type { IdList } from "./id-list.ts";
 import type { IdMemory } from "./id-memory.ts";
-import { isOursToSend, readEvents } from "./local-items.ts";
+import { isOursToSend, nextTurn, readEvents } from "./local-items.ts";
 import type { NewEvent, NewEvents } from "./new-events.ts";
 import { Outflow } from "./outflow.ts";
 import { downloadPages } from "./paging.ts";
@@ -274,12 +274,15 @@ export class PeerLink {
   private async send(have: IdList): Promise<void> {
     const { outflow } = this;
     const { reader } = this.parts;
-    const wanted = [...have].filter((id) => this.mayBeWanted(id));
-    for (const { text, expires } of readEvents(reader, wanted)) {
+    for (const { text, expires } of readEvents(reader, this.wantedOf(have))) {
       const id = textId(text);
       if (await this.isToBeSent(id, text, expires)) await outflow.add(id, text.toString("utf8"), 0);
     }
     await outflow.caughtUp();
+  }
+
+  private *wantedOf(ids: Iterable<string>): Generator<string, undefined> {
+    for (const id of ids) if (this.mayBeWanted(id)) yield id;
   }
 
   private mayBeWanted(id: string): boolean {
@@ -321,11 +324,6 @@ export class PeerLink {
     if (isHeld) counters.held += 1;
     return !isHeld;
   }
-}
-
-/** For sockets and timers: with nothing to wait for, a long history would leave them none. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function nowSeconds(): number {

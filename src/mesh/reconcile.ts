@@ -27,7 +27,7 @@ export type Reconciled =
 export interface ReconcileOptions {
   readonly filter: FilterJson;
   /** What the filter matches here; called again when a connection breaks. */
-  readonly readItems: () => ItemVector;
+  readonly readItems: () => ItemVector | Promise<ItemVector>;
   /** Of a message of ours, in bytes; in hex it takes twice as many. */
   readonly frameBytesMax: number;
   /** Answers of the relay. */
@@ -39,7 +39,10 @@ export interface ReconcileOptions {
 /** As strfry's. */
 const SYNC_ID = "N";
 export async function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
-  const result = await session.run((client) => new Reconciliation(client, options).run());
+  const result = await session.run(async (client) => {
+    const items = await options.readItems();
+    return new Reconciliation(client, options, items).run();
+  });
   session.progressed();
   return result;
 }
@@ -52,10 +55,10 @@ class Reconciliation {
   private readonly need = new IdList();
   private readonly initiator: Initiator;
 
-  constructor(client: RelayClient, options: ReconcileOptions) {
+  constructor(client: RelayClient, options: ReconcileOptions, items: ItemVector) {
     this.client = client;
     this.options = options;
-    this.items = options.readItems();
+    this.items = items;
     this.initiator = new Initiator(this.items, options.frameBytesMax, {
       onHave: (id) => this.have.add(id),
       onNeed: (id) => this.need.add(id),

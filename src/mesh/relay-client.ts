@@ -10,6 +10,7 @@ import type { RelayKey } from "../crypto/relay-key.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
 import { type Answer, parseRelayMessage, type RelayMessage } from "./relay-message.ts";
+import { closeSocket, openSocket } from "./relay-socket.ts";
 import { SignIn } from "./sign-in.ts";
 import { type Delivery, Subscription } from "./subscription.ts";
 
@@ -42,9 +43,6 @@ export const CHALLENGE_WAIT_MS = 1000;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
-const CLOSE_NORMAL = 1000;
-/** For the answer to a close frame: a peer that has gone silent never gives it. */
-const CLOSE_MS = 5000;
 
 interface Published {
   readonly json: string;
@@ -103,8 +101,8 @@ export class RelayClient {
 
   /** Resolves once it is open and, when there is a key and a challenge, signed in. */
   static async connect(url: string, options: ClientOptions): Promise<RelayClient> {
-    const { proxy, timeoutMs } = options;
-    const socket = new WebSocket(url, proxy === null ? {} : { proxy });
+    const { timeoutMs } = options;
+    const socket = openSocket(url, options.proxy);
     const client = new RelayClient(url, socket, options);
     const opening = Promise.withResolvers<void>();
     const fail = (why: string) => opening.reject(new PeerError(`can't connect to ${url}: ${why}`));
@@ -389,12 +387,6 @@ export class RelayClient {
     this.published.clear();
     for (const { subscription } of this.asked.values()) subscription.fail(error);
     this.asked.clear();
-    if (this.socket.readyState !== WebSocket.OPEN) {
-      this.socket.terminate();
-      return;
-    }
-    this.socket.close(CLOSE_NORMAL);
-    const timer = setTimeout(() => this.socket.terminate(), CLOSE_MS).unref();
-    this.socket.addEventListener("close", () => clearTimeout(timer));
+    closeSocket(this.socket);
   }
 }

@@ -47,18 +47,40 @@ export function readFate(ring: RingConsumer): FateMail {
   };
 }
 
-// routerMetrics: the text, as it is served
+// routerMetrics: u32 flags | u32 0 | piece of the text that is served
 
-/** Left out when there is no room for it: the next one follows. */
-export function trySendRouterMetrics(out: Outbox, text: string): void {
-  const bytes = Buffer.byteLength(text);
-  if (bytes > out.recordBytesMax) return;
-  const at = out.tryReserve(bytes);
-  if (at < 0) return;
-  out.bytes.write(text, at, bytes, "utf8");
-  out.commitQuietly(MAIL.routerMetrics, bytes);
+const METRICS_HEADER_BYTES = 8;
+const IS_FIRST = 1;
+const IS_LAST = 2;
+const PIECE_BYTES = 64 * 1024;
+
+export interface MetricsPiece {
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+  readonly bytes: Buffer;
 }
 
-export function readRouterMetrics(ring: RingConsumer): string {
-  return ring.bytes.toString("utf8", ring.offset, ring.offset + ring.length);
+/** Broken off when there is no room for it: the next one follows. */
+export function trySendRouterMetrics(out: Outbox, text: string): void {
+  const all = Buffer.from(text);
+  for (let done = 0; done === 0 || done < all.length; done += PIECE_BYTES) {
+    const piece = all.subarray(done, done + PIECE_BYTES);
+    const isLast = done + piece.length === all.length;
+    const at = out.tryReserve(METRICS_HEADER_BYTES + piece.length);
+    if (at < 0) return;
+    out.view.setUint32(at, (done === 0 ? IS_FIRST : 0) | (isLast ? IS_LAST : 0), true);
+    out.view.setUint32(at + 4, 0, true);
+    out.bytes.set(piece, at + METRICS_HEADER_BYTES);
+    out.commitQuietly(MAIL.routerMetrics, METRICS_HEADER_BYTES + piece.length);
+  }
+}
+
+export function readRouterMetrics(ring: RingConsumer): MetricsPiece {
+  const { view, offset, length } = ring;
+  const flags = view.getUint32(offset, true);
+  return {
+    isFirst: (flags & IS_FIRST) !== 0,
+    isLast: (flags & IS_LAST) !== 0,
+    bytes: Buffer.from(ring.bytes.subarray(offset + METRICS_HEADER_BYTES, offset + length)),
+  };
 }

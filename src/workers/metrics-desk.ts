@@ -1,20 +1,28 @@
 // The main thread's metrics: what it knows itself, and what the router has sent, for those who may
 // ask. To everybody else the page isn't there: it tells with whom the relay exchanges events.
 
-import { setting } from "../config/current.ts";
-import { compileNetworks } from "../http/client-address.ts";
+import { compileNetworks, type Networks } from "../http/client-address.ts";
 import { encodeMetrics, type Metric, METRICS_TYPE } from "../http/prometheus.ts";
 import { isMetricsPath, NO_SNIFFING } from "../http/respond.ts";
+import type { MetricsPiece } from "./mail-router.ts";
 import { COMMIT, VERSION } from "../version.ts";
 
 export class MetricsDesk {
-  private readonly networks = compileNetworks(setting("metrics.networks"));
+  private readonly networks: Networks;
   private readonly startedAt = Date.now() / 1000;
-  private routerText = "";
-
   /** Ready to be served. */
-  onRouterMetrics(text: string): void {
-    this.routerText = text;
+  private routerText = "";
+  private pieces: Buffer[] = [];
+
+  /** `networks`: who may ask. */
+  constructor(networks: readonly string[]) {
+    this.networks = compileNetworks(networks);
+  }
+
+  onRouterMetrics({ isFirst, isLast, bytes }: MetricsPiece): void {
+    if (isFirst) this.pieces = [];
+    this.pieces.push(bytes);
+    if (isLast) this.routerText = Buffer.concat(this.pieces).toString("utf8");
   }
 
   /** Null for what isn't asked here, or not by who may. */

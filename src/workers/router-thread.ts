@@ -7,6 +7,7 @@
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
+import { nextTurn } from "../mesh/local-items.ts";
 import { Router } from "../mesh/router.ts";
 import { encodeRouterMetrics } from "../mesh/router-metrics.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
@@ -113,8 +114,4 @@ export class RouterThread {
     if (!this.hasMetrics) return;
     trySendRouterMetrics(this.websocket, encodeRouterMetrics(this.router.statuses));
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -44,7 +44,7 @@ export class WebsocketThread {
   private readonly sender: Sender;
   private readonly connectionsMax: number;
   private readonly desk: ManagementDesk;
-  private readonly metrics = new MetricsDesk();
+  private readonly metrics = new MetricsDesk(setting("metrics.networks"));
   private readonly wireMeter = WireMeter.open();
   private lastId = 0;
   private pausedCount = 0;
