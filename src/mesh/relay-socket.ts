@@ -1,5 +1,5 @@
-// How the WebSocket of a connection to another relay is made, and how it is ended for good, whatever
-// the peer does. Belongs to its client's thread.
+// How the WebSocket of a connection to another relay is made, and how it is ended for good,
+// whatever the peer does. Belongs to its client's thread.
 
 import { PeerError } from "./peer-error.ts";
 

@@ -106,7 +106,8 @@ function parseUrls(stream: Section): string[] {
   if (value.items.length === 0) throw stream.fault("urls is empty", "urls");
   const urls = value.items.map((item) => {
     const text = item.type === "string" ? item.text : null;
-    if (text !== null && /^wss?:\/\//i.test(text) && URL.canParse(text)) return text;
+    const isAddress = text !== null && /^wss?:\/\/[^#]+$/i.test(text) && URL.canParse(text);
+    if (isAddress) return text;
     const shown = text ?? JSON.stringify(toJson(item));
     throw stream.faultAt(`${shown} is no address of a relay, such as wss://relay.example`, item);
   });

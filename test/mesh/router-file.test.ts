@@ -177,6 +177,11 @@ describe("a file", () => {
       "a: http://y is no address of a relay, such as wss://relay.example",
     ],
     [
+      'streams { a { dir = "up" urls = ["wss://y/#x"] } }',
+      1,
+      "a: wss://y/#x is no address of a relay, such as wss://relay.example",
+    ],
+    [
       streamOf('\n\nfilter = [ { "kinds": [1] } ]'),
       3,
       "a: the filter is invalid: a filter must be an object",
