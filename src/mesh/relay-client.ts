@@ -9,9 +9,11 @@
 import type { RelayKey } from "../crypto/relay-key.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
+import type { ProxyServer } from "./proxy.ts";
 import { type Answer, parseRelayMessage, type RelayMessage } from "./relay-message.ts";
 import { SignIn } from "./sign-in.ts";
 import { type Delivery, Subscription } from "./subscription.ts";
+import { Tunnel } from "./tunnel.ts";
 
 export interface ClientOptions {
   /** Whom to sign in as; null for nobody. */
@@ -22,8 +24,8 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   /** Of a message, in UTF-16 code units. */
   readonly messageLengthMax: number;
-  /** An HTTP proxy, as a URL. */
-  readonly proxy: string | null;
+  /** The way to the relay (proxy.ts); null for the direct one. */
+  readonly proxy: ProxyServer | null;
   readonly onNotice: (text: string) => void;
 }
 
@@ -99,13 +101,15 @@ export class RelayClient {
   /** Resolves once it is open and, when there is a key and a challenge, signed in. */
   static async connect(url: string, options: ClientOptions): Promise<RelayClient> {
     const { proxy, timeoutMs } = options;
-    const socket = new WebSocket(url, proxy === null ? {} : { proxy });
+    const tunnel = proxy?.kind === "socks" ? await Tunnel.open(url, proxy.server, timeoutMs) : null;
+    const ownOptions = proxy?.kind === "http" ? { proxy: proxy.url } : {};
+    const socket = tunnel?.connect() ?? new WebSocket(url, ownOptions);
     const client = new RelayClient(url, socket, options);
     const opening = Promise.withResolvers<void>();
     const fail = (why: string) => opening.reject(new PeerError(`can't connect to ${url}: ${why}`));
     const timer = setTimeout(() => fail(`no answer for ${timeoutMs / 1000} s`), timeoutMs);
     socket.onopen = () => opening.resolve();
-    socket.onerror = ({ message }) => fail(shown(message));
+    socket.onerror = ({ message }) => fail(shown(tunnel?.translate(message) ?? message));
     try {
       await opening.promise.finally(() => clearTimeout(timer));
       socket.onerror = ({ message }) => client.fail(new PeerError(shown(message)));
@@ -113,6 +117,7 @@ export class RelayClient {
       return client;
     } catch (error) {
       client.fail(error instanceof Error ? error : new PeerError(String(error)));
+      tunnel?.close();
       throw error;
     }
   }

@@ -259,7 +259,9 @@ test("a proxy is asked for the way to the relay, and nothing else goes past it",
       },
     },
   });
-  const client = await connect(relay.url, { proxy: `http://127.0.0.1:${proxy.port}` });
+  const client = await connect(relay.url, {
+    proxy: { kind: "http", url: `http://127.0.0.1:${proxy.port}` },
+  });
   expect(await stored(client, {})).toEqual(events);
   expect(heads).toEqual([`CONNECT 127.0.0.1:${target} HTTP/1.1`]);
   client.close();

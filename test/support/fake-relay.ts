@@ -42,6 +42,8 @@ export interface Habits {
   /** The answer to a message that isn't NIP-01: null for none. */
   readonly answerToOther?: ((message: readonly unknown[]) => readonly unknown[] | null) | null;
   readonly refuses?: (event: NostrEvent) => string | null;
+  /** Speaks TLS: a key and its certificate, as PEM. */
+  readonly pem?: string;
 }
 
 const CHALLENGE = "a challenge";
@@ -70,6 +72,7 @@ export class FakeRelay {
     this.server = Bun.serve<Connection>({
       port: 0,
       hostname: "127.0.0.1",
+      ...(habits.pem === undefined ? {} : { tls: { key: habits.pem, cert: habits.pem } }),
       fetch: (request, server) => {
         const data = { isSignedIn: false, sentCount: 0 };
         return server.upgrade(request, { data }) ? undefined : new Response("no", { status: 404 });
