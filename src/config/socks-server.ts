@@ -1,5 +1,5 @@
 // A SOCKS5 server as an operator writes it: 127.0.0.1:9050, localhost, [::1]:1080, perhaps with
-// USER:PASSWORD@ before it, and with socks5:// or socks5h:// before all. Pure; belongs to no thread.
+// USER:PASSWORD@ before it, and socks5:// or socks5h:// before all. Pure; belongs to no thread.
 
 export interface SocksServer {
   readonly host: string;

@@ -94,7 +94,7 @@ class MemoryCache implements NDKCacheAdapter {
 }
 
 /** It fetches what it needs by itself; what it has, it names, and its user publishes. */
-test("NDK syncs (NIP-77): its cache gets what the relay has, and the relay what it has", async () => {
+test("NDK syncs (NIP-77): its cache gets what the relay has, the relay what it has", async () => {
   const topic = new Topic("synced by NDK");
   const all = topic.makeAt(Array.from({ length: 150 }, (_, i) => 1_700_000_000 + (i >> 1)));
   const known = all.filter((_, i) => i % 3 !== 0);
