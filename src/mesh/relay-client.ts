@@ -45,6 +45,7 @@ export const CHALLENGE_WAIT_MS = 1000;
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
 const CLOSE_NORMAL = 1000;
+const CLOSE_WAIT_MS = 2000;
 
 interface Published {
   readonly json: string;
@@ -379,5 +380,9 @@ export class RelayClient {
     this.asked.clear();
     if (this.socket.readyState === WebSocket.OPEN) this.socket.close(CLOSE_NORMAL);
     else this.socket.terminate();
+    // Bun waits for the peer's close frame for ever, and never sees it while it doesn't read.
+    const waitMs = Math.min(CLOSE_WAIT_MS, this.options.timeoutMs);
+    const timer = setTimeout(() => this.socket.terminate(), waitMs).unref();
+    this.socket.onclose = () => clearTimeout(timer);
   }
 }
