@@ -44,6 +44,9 @@ export const CHALLENGE_WAIT_MS = 1000;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
+/** What relays say of messages that they don't know, and not when they greet somebody. */
+const MAY_REFUSE =
+  /\bneg|unknown|unrecogni|unsupported|not (?:supported|implemented)|invalid|bad|parse|error/i;
 const CLOSE_NORMAL = 1000;
 const CLOSE_WAIT_MS = 2000;
 
@@ -163,7 +166,7 @@ export class RelayClient {
 
   /**
    * Sends a NEG-OPEN or NEG-MSG and waits for what comes of it; one at a time. `isOpening`: a
-   * NOTICE is an answer, too, of a relay that doesn't know such messages.
+   * NOTICE may be an answer, too, of a relay that doesn't know such messages.
    */
   async exchange(message: readonly unknown[], isOpening: boolean): Promise<SyncAnswer> {
     if (this.failure !== null) throw this.failure;
@@ -231,7 +234,7 @@ export class RelayClient {
         this.onOk(message.id, message);
         break;
       case "NOTICE":
-        if (this.sync?.isOpening) {
+        if (this.sync?.isOpening && MAY_REFUSE.test(message.text)) {
           this.sync.result.resolve({ kind: "notice", text: message.text });
         } else {
           this.options.onNotice(message.text);
