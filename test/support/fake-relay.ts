@@ -2,7 +2,7 @@
 // connections, wants a sign-in, refuses events, or sends what no relay may. Keeps what it is sent.
 
 import { type NostrEvent } from "../../src/protocol/event.ts";
-import { type Filter, matchesFilter, parseFilter } from "../../src/protocol/filter.ts";
+import { type Filter, matchesFilter, parseFilter, UNTIL_MAX } from "../../src/protocol/filter.ts";
 import { newestFirst } from "./topic.ts";
 
 type Socket = Bun.ServerWebSocket<Connection>;
@@ -42,6 +42,8 @@ export interface Habits {
   /** The answer to a message that isn't NIP-01: null for none. */
   readonly answerToOther?: ((message: readonly unknown[]) => readonly unknown[] | null) | null;
   readonly refuses?: (event: NostrEvent) => string | null;
+  /** Sends newer events than it is asked for. */
+  readonly ignoresUntil?: boolean;
   /** Speaks TLS: a key and its certificate, as PEM. */
   readonly pem?: string;
 }
@@ -193,7 +195,8 @@ export class FakeRelay {
       this.sendEndlessly(socket, id, 0);
       return;
     }
-    const filters = asked.map((one) => parseFilter(one) as Filter);
+    const heeded = habits.ignoresUntil ? { until: UNTIL_MAX } : null;
+    const filters = asked.map((one) => parseFilter({ ...(one as object), ...heeded }) as Filter);
     const limit = Math.min(...filters.map((one) => one.limit ?? 1e9), habits.limit ?? 1e9);
     const all = this.events.filter((event) => filters.some((one) => matchesFilter(one, event)));
     const sent = newestFirst(all).slice(0, limit);
