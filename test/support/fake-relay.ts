@@ -24,6 +24,8 @@ export interface Habits {
   readonly drops?: number[];
   /** Drops each of these connections after so many events taken, before the OK. */
   readonly dropsUp?: number[];
+  /** Refuses each of these REQs, counted from 1. */
+  readonly refusesReqs?: readonly number[];
   /** From this REQ on, counted from 1, it answers nothing. */
   readonly hangsAt?: number;
   readonly needsSignIn?: boolean;
@@ -206,6 +208,10 @@ export class FakeRelay {
       return;
     }
     this.reqCount += 1;
+    if (habits.refusesReqs?.includes(this.reqCount)) {
+      socket.send(JSON.stringify(["CLOSED", id, "error: starting"]));
+      return;
+    }
     if (this.reqCount >= (habits.hangsAt ?? Infinity)) {
       this.waiting.resolve();
       return;
