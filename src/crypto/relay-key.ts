@@ -6,11 +6,11 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { schnorr, secp256k1 } from "@noble/curves/secp256k1.js";
 import { setting } from "../config/current.ts";
 import { decodeKey } from "../protocol/nip19.ts";
 import { encodeEvent, type NostrEvent } from "../protocol/event.ts";
 import { isHex64 } from "../protocol/hex.ts";
+import { isSecretKey, openCurve } from "./curve.ts";
 import { sha256Hex } from "./sha256.ts";
 
 const FILE_NAME = "relay.key";
@@ -31,7 +31,7 @@ export class RelayKey {
 
   /** 64 hex digits. Computed when it is first asked for: that takes a cold thread 30 ms. */
   get pubkey(): string {
-    this.known ??= Buffer.from(schnorr.getPublicKey(this.secret)).toString("hex");
+    this.known ??= Buffer.from(openCurve().schnorr.getPublicKey(this.secret)).toString("hex");
     return this.known;
   }
 
@@ -39,7 +39,7 @@ export class RelayKey {
     const { kind, created_at, tags, content } = unsigned;
     const draft = { id: "", pubkey: this.pubkey, created_at, kind, tags, content, sig: "" };
     const id = sha256Hex(encodeEvent(draft).signed);
-    const sig = schnorr.sign(Buffer.from(id, "hex"), this.secret);
+    const sig = openCurve().schnorr.sign(Buffer.from(id, "hex"), this.secret);
     return { ...draft, id, sig: Buffer.from(sig).toString("hex") };
   }
 
@@ -91,17 +91,18 @@ function readKey(path: string): RelayKey | null {
   }
   const hex = isHex64(text) ? text : decodeKey("nsec", text);
   if (hex === null) throw new Error("it holds neither 64 lower-case hex digits nor an nsec");
-  const secret = Buffer.from(hex, "hex");
-  if (!secp256k1.utils.isValidSecretKey(secret)) throw new Error("it holds no valid secret key");
-  return new RelayKey(secret);
+  if (!isSecretKey(hex)) throw new Error("it holds no valid secret key");
+  return new RelayKey(Buffer.from(hex, "hex"));
 }
 
 /** Appears whole or not at all, and only once, however many processes start at the same time. */
 function makeKey(path: string): RelayKey {
   mkdirSync(dirname(path), { recursive: true });
-  const { secretKey } = schnorr.keygen();
+  let secret = "";
+  do secret = randomBytes(32).toString("hex");
+  while (!isSecretKey(secret));
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(draft, `${Buffer.from(secretKey).toString("hex")}\n`, {
+  writeFileSync(draft, `${secret}\n`, {
     mode: OWNER_ONLY,
     flag: "wx",
     flush: true,
