@@ -108,8 +108,10 @@ async function shutDown(websocket: WebsocketThread): Promise<number> {
     process.exit(EXIT_DEADLINE);
   }, seconds * 1000);
   await websocket.finishWork();
-  websocket.closeAll();
-  await Bun.sleep(FLUSH_MS);
+  if (websocket.connectionCount > 0) {
+    websocket.closeAll();
+    await Bun.sleep(FLUSH_MS);
+  }
   clearTimeout(deadline);
   log("info", "relay", "stopped");
   return EXIT_OK;
