@@ -50,6 +50,8 @@ export interface Sizes {
   readonly syncs: number;
   /** How long memory is given to settle before it is read. */
   readonly settleS: number;
+  /** By when threads that are idle have collected their garbage (src/workers/thread.ts). */
+  readonly collectS: number;
 }
 
 export const MEASURING: Sizes = {
@@ -73,6 +75,7 @@ export const MEASURING: Sizes = {
   starts: 5,
   syncs: 200,
   settleS: 3,
+  collectS: 12,
 };
 
 /** Too small to say anything about speed; enough to show that everything asked for happens. */
@@ -97,6 +100,7 @@ export const SMOKE: Sizes = {
   starts: 1,
   syncs: 5,
   settleS: 0.01,
+  collectS: 0.01,
 };
 
 export interface Bench {
