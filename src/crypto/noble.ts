@@ -8,7 +8,15 @@ import { openCurve } from "./curve.ts";
 import { isCheckable, type SignatureBackend } from "./signature.ts";
 
 export function openNoble(): SignatureBackend {
-  return { name: "noble", detail: "@noble/curves", verify };
+  return { name: "noble", detail: "@noble/curves", verify, publicKey, sign };
+}
+
+function publicKey(secret: Uint8Array): Uint8Array {
+  return openCurve().schnorr.getPublicKey(secret);
+}
+
+function sign(id: Uint8Array, secret: Uint8Array, random: Uint8Array): Uint8Array {
+  return openCurve().schnorr.sign(id, secret, random);
 }
 
 function verify(id: Uint8Array, pubkey: Uint8Array, sig: Uint8Array): boolean {
