@@ -290,9 +290,4 @@ function sumsOf(filters: readonly Filter[]): { values: number; kept: number } {
   return { values, kept };
 }
 
-export const explainCommand: Command = {
-  name: "explain",
-  summary: "how a filter is answered, and what that costs",
-  usage,
-  run,
-};
+export const explainCommand: Command = { usage, run };

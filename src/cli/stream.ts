@@ -176,9 +176,4 @@ function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-export const streamCommand: Command = {
-  name: "stream",
-  summary: "pass on what is new, from another relay or to it",
-  usage,
-  run,
-};
+export const streamCommand: Command = { usage, run };

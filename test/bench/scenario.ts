@@ -52,6 +52,8 @@ export interface Sizes {
   readonly syncEvents: number;
   /** How long memory is given to settle before it is read. */
   readonly settleS: number;
+  /** By when threads that are idle have collected their garbage (src/workers/thread.ts). */
+  readonly collectS: number;
 }
 
 export const MEASURING: Sizes = {
@@ -76,6 +78,7 @@ export const MEASURING: Sizes = {
   syncs: 200,
   syncEvents: 100_000,
   settleS: 3,
+  collectS: 12,
 };
 
 /** Too small to say anything about speed; enough to show that everything asked for happens. */
@@ -101,6 +104,7 @@ export const SMOKE: Sizes = {
   syncs: 5,
   syncEvents: 400,
   settleS: 0.01,
+  collectS: 0.01,
 };
 
 export interface Bench {
