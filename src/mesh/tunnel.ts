@@ -42,6 +42,7 @@ export class Tunnel {
     // The relay is asked for by its own name, and its certificate must have it.
     this.options = { headers: headersOf(url), tls: { serverName: hostOf(url) } };
     this.listener = createServer({ allowHalfOpen: true }, (near) => this.join(near, timeoutMs));
+    this.listener.on("error", () => this.close());
     this.listener.listen(path);
     far.once("close", () => this.near?.destroySoon());
   }

@@ -66,7 +66,7 @@ test("both ways, without an echo, and what is older stays where it is", async ()
   expect(other.events).toEqual([old, there, here, last]);
 });
 
-test("a relay that takes nothing while it starts is tried again, once it has been live", async () => {
+test("a relay that has been live, and takes nothing while it starts, is tried again", async () => {
   const missed = make();
   using other = new FakeRelay([], { refusesReqs: [2] });
   await using command = stream(other.url, "--filter", '{"kinds":[1]}');
