@@ -253,6 +253,13 @@ export const OPTIONS = {
   "groups.pins_max": integer({ default: 50, min: 0, max: 500 })`
     The most pinned events of a group.`,
 
+  "mesh.socks": string({ default: "", form: "socks" })`
+    The SOCKS5 server by which onion services are reached, such as Tor's 127.0.0.1:9050, if need be
+    with USER:PASSWORD@ before it. Names are left to it. Empty means none.`,
+  "mesh.socks_for": choice({ default: "onion", choices: ["onion", "all"] })`
+    What else mesh.socks is for: onion services only, or all other relays, but for those that
+    NO_PROXY names.`,
+
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a
     crash of the process, but a power failure may lose the last ones; off: a power failure may

@@ -48,6 +48,8 @@ export interface Sizes {
   readonly idleS: number;
   readonly starts: number;
   readonly syncs: number;
+  /** That both sides of `nandu sync` have. */
+  readonly syncEvents: number;
   /** How long memory is given to settle before it is read. */
   readonly settleS: number;
   /** By when threads that are idle have collected their garbage (src/workers/thread.ts). */
@@ -74,6 +76,7 @@ export const MEASURING: Sizes = {
   idleS: 3,
   starts: 5,
   syncs: 200,
+  syncEvents: 100_000,
   settleS: 3,
   collectS: 12,
 };
@@ -99,6 +102,7 @@ export const SMOKE: Sizes = {
   idleS: 0.01,
   starts: 1,
   syncs: 5,
+  syncEvents: 400,
   settleS: 0.01,
   collectS: 0.01,
 };
