@@ -64,7 +64,8 @@ export const OPTIONS = {
     The same over all connections; it bounds the memory of the live index, to about 1 GB by
     default.`,
   "relay.limit_default": integer({ default: 500, min: 1, max: 100_000, unit: "events" })`
-    The limit of a filter that states none. At most relay.limit_max.`,
+    The limit of a filter that states none, unless it names more events than that by their ids. At
+    most relay.limit_max.`,
   "relay.limit_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`
     The largest limit of a filter; a larger one is lowered to it.`,
   "relay.limit_ties_max": integer({ default: 500, min: 0, max: 100_000, unit: "events" })`
