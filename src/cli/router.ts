@@ -147,9 +147,4 @@ class CommandIntake implements RouterIntake {
   }
 }
 
-export const routerCommand: Command = {
-  name: "router",
-  summary: "keep this relay in step with others, as a file says",
-  usage,
-  run,
-};
+export const routerCommand: Command = { usage, run };

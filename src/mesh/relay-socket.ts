@@ -4,24 +4,22 @@
 import { PeerError } from "./peer-error.ts";
 
 const CLOSE_NORMAL = 1000;
-/** For the answer to a close frame: a peer that has gone silent never gives it. */
-const CLOSE_MS = 5000;
+const CLOSE_WAIT_MS = 2000;
 
-/** Throws PeerError for an address or a proxy (a URL) that is none. */
-export function openSocket(url: string, proxy: string | null): WebSocket {
+/** Throws PeerError for an address or a proxy that is none: Bun says so at once. */
+export function openSocket(url: string, make: () => WebSocket): WebSocket {
   try {
-    return new WebSocket(url, proxy === null ? {} : { proxy });
+    return make();
   } catch (cause) {
     throw new PeerError(`can't connect to ${url}: ${String(cause)}`, { cause });
   }
 }
 
-export function closeSocket(socket: WebSocket): void {
-  if (socket.readyState !== WebSocket.OPEN) {
-    socket.terminate();
-    return;
-  }
-  socket.close(CLOSE_NORMAL);
-  const timer = setTimeout(() => socket.terminate(), CLOSE_MS).unref();
-  socket.addEventListener("close", () => clearTimeout(timer));
+/** Bun waits for the peer's close frame for ever, and never sees it while it doesn't read. */
+export function closeSocket(socket: WebSocket, timeoutMs: number): void {
+  if (socket.readyState === WebSocket.OPEN) socket.close(CLOSE_NORMAL);
+  else socket.terminate();
+  const waitMs = Math.min(CLOSE_WAIT_MS, timeoutMs);
+  const timer = setTimeout(() => socket.terminate(), waitMs).unref();
+  socket.onclose = () => clearTimeout(timer);
 }

@@ -8,6 +8,7 @@ import { setting } from "../config/current.ts";
 import { log, type LogLevel } from "../config/log.ts";
 import type { RelayKey } from "../crypto/relay-key.ts";
 import type { ItemReader } from "../store/item-scan.ts";
+import { configuredProxy } from "./configured-proxy.ts";
 import { IdMemory } from "./id-memory.ts";
 import type { NewEvents } from "./new-events.ts";
 import type { CompareSlots } from "./peer-catch-up.ts";
@@ -15,7 +16,6 @@ import { makeCounters, type PeerState, type PeerStatus } from "./peer-counters.t
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
 import { PeerInflow } from "./peer-inflow.ts";
 import { PeerLink } from "./peer-link.ts";
-import { proxyFor } from "./proxy.ts";
 import { CHALLENGE_WAIT_MS } from "./relay-client.ts";
 import { FOR_EVER, ONCE, Retry } from "./retry.ts";
 import type { Cursor } from "./router-cursors.ts";
@@ -186,6 +186,8 @@ export class RouterPeer {
   private openSession(): Session {
     const { url, key } = this.parts;
     const timeoutMs = this.parts.timeoutMs();
+    const proxy = configuredProxy(url);
+    if (typeof proxy === "string") throw new Error(`assert: ${proxy}, and the file was taken`);
     let noticeCount = 0;
     return new Session({
       url,
@@ -193,7 +195,7 @@ export class RouterPeer {
       timeoutMs,
       retry: ONCE,
       challengeWaitMs: Math.min(CHALLENGE_WAIT_MS, timeoutMs),
-      proxy: proxyFor(url, process.env),
+      proxy,
       messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),
       onNotice: (text) => {
         noticeCount += 1;

@@ -7,6 +7,7 @@ import { ConfigError } from "../config/config-error.ts";
 import { describeError, log } from "../config/log.ts";
 import { type RelayKey, readKeyFile } from "../crypto/relay-key.ts";
 import type { ItemReader } from "../store/item-scan.ts";
+import { configuredProxy } from "./configured-proxy.ts";
 import { NewEvents } from "./new-events.ts";
 import { CompareSlots } from "./peer-catch-up.ts";
 import { describeCounters, type PeerStatus } from "./peer-counters.ts";
@@ -46,6 +47,10 @@ export function loadRouterFile(path: string): LoadedFile {
     throw new ConfigError(`${path}: can't be read: ${describeError(cause)}`, { cause });
   }
   const config = parseRouterFile(text, path);
+  for (const { name, urls } of config.streams) {
+    const fault = urls.map(configuredProxy).find((proxy) => typeof proxy === "string");
+    if (fault !== undefined) throw new ConfigError(`${path}: ${name}: ${fault}`);
+  }
   const keys = new Map<string, RelayKey>();
   for (const { name, keyFile } of config.streams) {
     if (keyFile === null || keys.has(keyFile)) continue;
