@@ -133,7 +133,7 @@ export class RouterPeer {
     } catch (error) {
       return this.judge(error);
     } finally {
-      this.tick();
+      if (this.isStopped) this.tick(); // after a break, nobody knows since when nothing came
       session.close();
       this.forgetConnection();
       await this.inflow.settled(); // what fails only now is to be found by the next catch-up

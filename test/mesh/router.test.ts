@@ -12,10 +12,10 @@ import { newestFirst, nowSeconds } from "../support/topic.ts";
 const factory = new EventFactory(14);
 let made = 0;
 
-/** Each a second later than the one before. */
+/** Each a second later than the one before, and all younger than what is asked for again. */
 function make(kind = 1, tags: string[][] = []): NostrEvent {
   made += 1;
-  return factory.makeDistinct({ kind, tags, author: 1, created_at: nowSeconds() - 500 + made });
+  return factory.makeDistinct({ kind, tags, author: 1, created_at: nowSeconds() - 60 + made });
 }
 
 /** It has no NIP-77, and keeps the ids of all EVENTs that it gets. */
