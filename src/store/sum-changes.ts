@@ -141,6 +141,7 @@ export class SumChanges {
     const state = [upTo, first, last, ...expired].join(" ");
     if (state !== this.state) {
       this.state = state;
+      this.view.forget();
       this.hours = this.collect(upTo, expired);
     }
     return this.hours;

@@ -10,7 +10,7 @@ import type { Orders } from "./filter-stream.ts";
 import { type ItemReader, type ItemScan, type OnItem, openIndexScan } from "./item-scan.ts";
 import type { Sight } from "./sight.ts";
 import { type Piece, PieceCutter, type Span } from "./sum-pieces.ts";
-import { HOUR_S } from "./sum-tables.ts";
+import { HOUR_S, MONTH_HOURS, monthOfHour } from "./sum-tables.ts";
 
 /** Steps of a scan, each a millisecond at most, before others have a turn. */
 const STEPS_AT_ONCE = 4;
@@ -47,7 +47,10 @@ export class SumSpans {
   private readonly nowSeconds: () => number;
   private readonly pieceItems: number;
   /** The one that was read last is the last. */
-  private spans: Span[] = [];
+  private readonly spans = new Set<Span>();
+  private pieceCount = 0;
+  /** By month, the span of each of its hours. */
+  private readonly byHour = new Map<number, (Span | undefined)[]>();
   /** Those whose events are in memory; the one that was asked about last is the last. */
   private readonly held = new Set<Piece>();
   private job: Job | null = null;
@@ -61,13 +64,17 @@ export class SumSpans {
   }
 
   find(hour: number): Span | null {
-    return this.spans.find((span) => span.fromHour <= hour && hour < span.toHour) ?? null;
+    return this.byHour.get(monthOfHour(hour))?.[hour % MONTH_HOURS] ?? null;
   }
 
-  /** How far one from an hour on may go, so that none overlaps another. */
+  /** How far one from an hour on may go: to the next, for none overlaps another, or for a month. */
   endOfGap(hour: number): number {
-    const later = this.spans.map(({ fromHour }) => fromHour).filter((from) => from > hour);
-    return Math.min(Infinity, ...later);
+    const month = monthOfHour(hour);
+    const hours = this.byHour.get(month);
+    for (let at = hour % MONTH_HOURS; hours !== undefined && at < MONTH_HOURS; at++) {
+      if (hours[at] !== undefined) return month * MONTH_HOURS + at;
+    }
+    return (month + 1) * MONTH_HOURS;
   }
 
   /** The span of the hour, which is read if need be. */
@@ -75,7 +82,7 @@ export class SumSpans {
     return this.find(hour) ?? this.read(hour, hour + 1);
   }
 
-  /** Of hours none of which are in a span yet. */
+  /** Of hours of one month, none of which is in a span yet. */
   read(fromHour: number, toHour: number): Span {
     const name = `span ${fromHour} ${toHour}`;
     this.work(name, () => this.openSpan(name, fromHour, toHour));
@@ -175,13 +182,24 @@ export class SumSpans {
   }
 
   private add(span: Span): void {
-    this.spans.push(span);
-    let count = this.spans.reduce((sum, { pieces }) => sum + pieces.length, 0);
-    while (count > PIECES_MAX && this.spans.length > HELD_PIECES_MIN) {
-      const oldest = this.spans.shift() as Span;
-      count -= oldest.pieces.length;
+    this.spans.add(span);
+    this.pieceCount += span.pieces.length;
+    this.mark(span, span);
+    for (const oldest of this.spans) {
+      if (this.pieceCount <= PIECES_MAX || oldest === span) return;
+      this.spans.delete(oldest);
+      this.pieceCount -= oldest.pieces.length;
+      this.mark(oldest, undefined);
       for (const piece of oldest.pieces) this.letGo(piece);
     }
+  }
+
+  private mark({ fromHour, toHour }: Span, as: Span | undefined): void {
+    const month = monthOfHour(fromHour);
+    const hours = this.byHour.get(month) ?? Array<Span | undefined>(MONTH_HOURS).fill(undefined);
+    this.byHour.set(month, hours);
+    hours.fill(as, fromHour % MONTH_HOURS, (fromHour % MONTH_HOURS) + toHour - fromHour);
+    if (hours.every((span) => span === undefined)) this.byHour.delete(month);
   }
 
   private hold(piece: Piece, items: ItemVector): void {

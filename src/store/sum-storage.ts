@@ -16,17 +16,16 @@ import type { Sight } from "./sight.ts";
 import { byMonth, SumChanges } from "./sum-changes.ts";
 import { OwnScan } from "./sum-own.ts";
 import { earlier, later, overlap, type Piece, PIECE_ITEMS, type Span } from "./sum-pieces.ts";
+import type { BucketSum } from "./sum-buckets.ts";
 import { findSumSet, readSumSets } from "./sum-sets.ts";
 import { boundOf, SumSpans } from "./sum-spans.ts";
-import { HOUR_S, hourOf, HOURS, MONTH_HOURS, monthOfHour, MONTHS } from "./sum-tables.ts";
+import { HOUR_S, hourOf, MONTH_HOURS, monthOfHour } from "./sum-tables.ts";
 import { SumView } from "./sum-view.ts";
 
 /** Beyond all of them. */
 const HOUR_END = Number.MAX_SAFE_INTEGER;
 /** With more months than that, a range is split by months, else by hours. */
 const MONTHS_BY_HOUR = 3;
-
-type BucketSum = readonly [bucket: number, sum: ItemSum];
 
 export class SumStorage implements ItemStorage {
   private readonly view: SumView;
@@ -164,7 +163,8 @@ export class SumStorage implements ItemStorage {
 
   /** Of whole hours, to before the last. */
   private sumOfHours(from: number, to: number): ItemSum {
-    const sum = this.view.sum(from, to);
+    const sum = new ItemSum();
+    this.view.addSum(sum, from, to);
     for (const [hour, change] of this.byHour) if (hour >= from && hour < to) sum.add(change);
     return sum;
   }
@@ -195,7 +195,7 @@ export class SumStorage implements ItemStorage {
     const months = [Math.ceil(from / MONTH_HOURS), Math.floor(to / MONTH_HOURS)] as const;
     if (months[1] - months[0] > MONTHS_BY_HOUR) {
       addHours(from, months[0] * MONTH_HOURS);
-      for (const [month, sum] of this.bucketSums(MONTHS, ...months)) {
+      for (const [month, sum] of this.monthSums(...months)) {
         add(month * MONTH_HOURS, (month + 1) * MONTH_HOURS, null, sum);
       }
       addHours(months[1] * MONTH_HOURS, to);
@@ -236,40 +236,52 @@ export class SumStorage implements ItemStorage {
     const start = hourOf(lower.timestamp);
     const known = this.spans.find(start);
     if (known !== null) return known;
-    const last = Math.min(edgesOf(lower, upper).lastHour, this.spans.endOfGap(start) - 1);
-    let [from, to, count] = [-1, -1, 0];
-    for (const [hour, sum] of this.hourSums(start, last + 1)) {
-      if (from >= 0 && count + sum.count > this.pieceItems) break;
-      if (from < 0) from = hour;
+    let [from, to, end, count] = [-1, -1, 0, 0];
+    for (const [hour, sum] of this.hourSums(start, edgesOf(lower, upper).lastHour + 1)) {
+      if (from < 0) {
+        const next = this.spans.find(hour);
+        if (next !== null) return next;
+        from = hour;
+        end = this.spans.endOfGap(hour);
+      } else if (hour >= end || count + sum.count > this.pieceItems) {
+        break;
+      }
       to = hour + 1;
       count += sum.count;
     }
-    return from >= 0 ? this.spans.read(from, to) : this.spans.find(last + 1);
+    return from < 0 ? null : this.spans.read(from, to);
   }
 
   /** Hours that aren't empty, in their order. */
   private *hourSums(from: number, to: number): Generator<BucketSum> {
     if (from >= to) return;
-    for (const [month] of this.bucketSums(MONTHS, monthOfHour(from), monthOfHour(to - 1) + 1)) {
-      const first = month * MONTH_HOURS;
-      const end = Math.min(to, first + MONTH_HOURS);
-      yield* this.bucketSums(HOURS, Math.max(from, first), end);
+    for (const [month] of this.monthSums(monthOfHour(from), monthOfHour(to - 1) + 1)) {
+      const first = Math.max(from, month * MONTH_HOURS);
+      const end = Math.min(to, (month + 1) * MONTH_HOURS);
+      yield* changed(this.view.hourSums(first, end), this.byHour, first, end);
     }
   }
 
-  private bucketSums(level: number, from: number, to: number): BucketSum[] {
-    const sums = new Map<number, ItemSum>();
-    const add = (bucket: number, sum: ItemSum): void => {
-      const known = sums.get(bucket);
-      if (known !== undefined) known.add(sum);
-      else sums.set(bucket, ItemSum.of(sum.count, sum.sum));
-    };
-    this.view.each(level, from, to, add);
-    for (const [bucket, change] of level === HOURS ? this.byHour : this.byMonth) {
-      if (bucket >= from && bucket < to) add(bucket, change);
-    }
-    return [...sums].filter(([, { count }]) => count > 0).sort(([a], [b]) => a - b);
+  private monthSums(from: number, to: number): readonly BucketSum[] {
+    return changed(this.view.monthSums(from, to), this.byMonth, from, to);
   }
+}
+
+/** Without those that come to nothing. */
+function changed(
+  found: readonly BucketSum[],
+  changes: ReadonlyMap<number, ItemSum>,
+  from: number,
+  to: number,
+): readonly BucketSum[] {
+  const sums = new Map(found); // nobody else has these
+  for (const [bucket, change] of changes) {
+    if (bucket < from || bucket >= to) continue;
+    const known = sums.get(bucket);
+    if (known === undefined) sums.set(bucket, ItemSum.of(change.count, change.sum));
+    else known.add(change);
+  }
+  return [...sums].filter(([, { count }]) => count > 0).sort(([a], [b]) => a - b);
 }
 
 interface BucketPart extends Part {

@@ -3,16 +3,19 @@
 // From a class of which it may not see every event, nothing is ever derived.
 
 import type { Database } from "bun:sqlite";
-import { ItemSum } from "../negentropy/item-sum.ts";
+import type { ItemSum } from "../negentropy/item-sum.ts";
 import type { Filter } from "../protocol/filter.ts";
 import type { Seen } from "../protocol/visibility.ts";
 import type { Sight } from "./sight.ts";
-import { HOURS, MONTH_HOURS, MONTHS } from "./sum-tables.ts";
+import { type BucketSum, BucketSums, BucketSumsBuilder } from "./sum-buckets.ts";
+import { HOURS, MONTH_HOURS, monthOfHour, MONTHS } from "./sum-tables.ts";
 
 type Row = [bucket: number, kind: number, groups: string, count: number, sum: Uint8Array];
 
 /** Buckets are numbered from 0 on, and times are safe integers. */
 const BUCKET_END = Number.MAX_SAFE_INTEGER;
+/** Messages go through a set in its order; 30 KB each. */
+const MONTHS_KEPT = 8;
 
 export class SumView {
   private readonly setId: number;
@@ -22,6 +25,9 @@ export class SumView {
   /** As they were when a class was first met: what is seen doesn't change within a sync. */
   private readonly ofKinds = new Map<number, Seen>();
   private readonly ofGroups = new Map<string, Seen>();
+  private months: BucketSums | null = null;
+  /** By month; the one that was read last is the last. */
+  private readonly hours = new Map<number, BucketSums>();
 
   constructor(db: Database, setId: number, filter: Filter, sight: Sight) {
     this.setId = setId;
@@ -31,6 +37,12 @@ export class SumView {
       `SELECT bucket, kind, groups, count, sum FROM sums
        WHERE set_id = ? AND level = ? AND bucket >= ? AND bucket < ?`,
     );
+  }
+
+  /** The sums have changed: what has been read of them is read again. */
+  forget(): void {
+    this.months = null;
+    this.hours.clear();
   }
 
   /** Of what is asked for. */
@@ -44,27 +56,29 @@ export class SumView {
     return this.sight.seesClass(kind, groups);
   }
 
-  /** The sum of whole hours, from one to before another. */
-  sum(fromHour: number, toHour: number): ItemSum {
-    const sum = new ItemSum();
-    const add = (_: number, added: ItemSum): void => sum.add(added);
-    const from = Math.ceil(fromHour / MONTH_HOURS);
-    const to = Math.floor(toHour / MONTH_HOURS);
-    if (from < to) {
-      this.each(HOURS, fromHour, from * MONTH_HOURS, add);
-      this.each(MONTHS, from, to, add);
-      if (toHour < BUCKET_END) this.each(HOURS, to * MONTH_HOURS, toHour, add);
-    } else {
-      this.each(HOURS, fromHour, toHour, add);
+  /** Adds the sum of whole hours, from one to before another. */
+  addSum(sum: ItemSum, fromHour: number, toHour: number): void {
+    const first = monthOfHour(fromHour);
+    const last = monthOfHour(toHour);
+    if (first === last) {
+      if (fromHour < toHour) this.ofMonth(first).addSum(sum, fromHour, toHour);
+      return;
     }
-    return sum;
+    const isWhole = fromHour % MONTH_HOURS === 0;
+    if (!isWhole) this.ofMonth(first).addSum(sum, fromHour, BUCKET_END);
+    this.ofMonths().addSum(sum, isWhole ? first : first + 1, last);
+    if (toHour < BUCKET_END && toHour % MONTH_HOURS !== 0)
+      this.ofMonth(last).addSum(sum, 0, toHour);
   }
 
-  /** What is wholly seen of buckets, in their order: several a bucket. */
-  each(level: number, from: number, to: number, visit: (bucket: number, sum: ItemSum) => void) {
-    for (const [bucket, kind, groups, count, sum] of this.rows(level, from, to)) {
-      if (this.seen(kind, groups) === "all") visit(bucket, ItemSum.of(count, sum));
-    }
+  /** Buckets that have anything, in their order. */
+  monthSums(from: number, to: number): BucketSum[] {
+    return this.ofMonths().between(from, to);
+  }
+
+  /** Of hours of one month. */
+  hourSums(from: number, to: number): BucketSum[] {
+    return from < to ? this.ofMonth(monthOfHour(from)).between(from, to) : [];
   }
 
   /** Buckets and kinds with events of which each has to be looked at. */
@@ -74,9 +88,33 @@ export class SumView {
     }
   }
 
+  private ofMonths(): BucketSums {
+    this.months ??= this.read(MONTHS, 0, BUCKET_END);
+    return this.months;
+  }
+
+  private ofMonth(month: number): BucketSums {
+    const known = this.hours.get(month);
+    if (known !== undefined) return known;
+    for (const oldest of this.hours.keys()) {
+      if (this.hours.size < MONTHS_KEPT) break;
+      this.hours.delete(oldest);
+    }
+    const sums = this.read(HOURS, month * MONTH_HOURS, (month + 1) * MONTH_HOURS);
+    this.hours.set(month, sums);
+    return sums;
+  }
+
+  private read(level: number, from: number, to: number): BucketSums {
+    const builder = new BucketSumsBuilder();
+    for (const [bucket, kind, groups, count, sum] of this.rows(level, from, to)) {
+      if (this.seen(kind, groups) === "all") builder.add(bucket, count, sum);
+    }
+    return builder.end();
+  }
+
   private rows(level: number, from: number, to: number): Row[] {
-    if (from >= to) return [];
-    return this.select.values(this.setId, level, from, Math.min(to, BUCKET_END)) as Row[];
+    return this.select.values(this.setId, level, from, to) as Row[];
   }
 }
 

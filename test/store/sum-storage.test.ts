@@ -224,7 +224,11 @@ describe.each([false, true])("where groups hide some: %p", (hasGuard) => {
         const client = { storage: vectorOf([...mine, ...extra]), frameBytesMax: 4096 };
         const { have, need } = converse(client, { storage, frameBytesMax: 4096 });
         const all = [...ever.values()];
-        expect(["A", filter, naiveDifference(there, mine).filter((id) => !need.includes(id))]).toEqual(["A", filter, []]);
+        expect([
+          "A",
+          filter,
+          naiveDifference(there, mine).filter((id) => !need.includes(id)),
+        ]).toEqual(["A", filter, []]);
         expect(["B", need.filter((id) => !ever.has(id))]).toEqual(["B", []]);
         expect(have.filter((id) => there.some((item) => hex(item.id) === id))).toEqual([]);
         const absent = naiveDifference([...mine, ...extra], all);
