@@ -13,6 +13,7 @@ import { importCommand } from "./import.ts";
 import { infoCommand } from "./info.ts";
 import { inviteCommand } from "./invite.ts";
 import { memberCommand } from "./member.ts";
+import { negentropyCommand } from "./negentropy.ts";
 import { relayCommand } from "./relay.ts";
 import { scanCommand } from "./scan.ts";
 import { searchCommand } from "./search.ts";
@@ -60,6 +61,7 @@ const COMMANDS: readonly Command[] = [
   deleteCommand,
   memberCommand,
   inviteCommand,
+  negentropyCommand,
   auditCommand,
   infoCommand,
   configCommand,

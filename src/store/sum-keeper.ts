@@ -49,7 +49,7 @@ interface Target {
 export class SumKeeper {
   private readonly db: Database;
   private readonly isFull: boolean;
-  private readonly selectBacklog: Statement;
+  private readonly selectPlace: Statement;
   private readonly selectTaken: Statement;
   private readonly deleteTaken: Statement;
   private readonly selectEvents: Statement;
@@ -62,9 +62,9 @@ export class SumKeeper {
   constructor(db: Database, synchronous: "off" | "normal" | "full") {
     this.db = db;
     this.isFull = synchronous === "full";
-    this.selectBacklog = db.prepare(
-      `SELECT (SELECT seq FROM head) - (SELECT min(upto) FROM sum_set),
-         coalesce((SELECT max(n) FROM taken) - (SELECT min(n) FROM taken) + 1, 0)`,
+    this.selectPlace = db.prepare(
+      `SELECT (SELECT seq FROM head), (SELECT min(upto) FROM sum_set),
+         (SELECT max(n) FROM taken), (SELECT min(n) FROM taken)`,
     );
     this.selectTaken = db.prepare(
       "SELECT n, seq, created_at, kind, id, payload FROM taken ORDER BY n LIMIT ?",
@@ -92,9 +92,13 @@ export class SumKeeper {
     return this.backlog() >= BACKLOG_IDLE;
   }
 
-  /** All that there is by now. `onStep` is told how many events are left. */
+  /** All that there is at the beginning. `onStep` is told how many events are left. */
   keepAll(onStep: (left: number) => void = () => {}): void {
-    for (let left = this.backlog(); left > 0; left = this.backlog()) {
+    const goal = this.place();
+    for (;;) {
+      const { upTo, firstTaken } = this.place();
+      const left = Math.max(goal.head - upTo, goal.lastTaken - firstTaken + 1);
+      if (left <= 0) return;
       onStep(left);
       this.step(STEP_EVENTS_ALL);
     }
@@ -102,8 +106,14 @@ export class SumKeeper {
 
   /** Of the set that is furthest behind, and of what was removed. */
   backlog(): number {
-    const [behind, taken] = this.selectBacklog.values()[0] as [number, number];
-    return Math.max(behind, taken);
+    const { head, upTo, lastTaken, firstTaken } = this.place();
+    return Math.max(head - upTo, lastTaken - firstTaken + 1);
+  }
+
+  private place() {
+    const row = this.selectPlace.values()[0] as [number, number, number | null, number | null];
+    const [head, upTo, lastTaken, firstTaken] = row;
+    return { head, upTo, lastTaken: lastTaken ?? 0, firstTaken: firstTaken ?? Infinity };
   }
 
   step(eventsMax: number): void {
@@ -137,13 +147,17 @@ export class SumKeeper {
     return rows.length;
   }
 
-  /** The sets that are furthest behind, at most to where the next ones are. */
+  /**
+   * The sets that are furthest behind, at most to where the next ones are. But those that are
+   * furthest come first when they fall back: a new set must not take the others out of use.
+   */
   private advance(targets: readonly Target[], eventsMax: number): void {
     const [head] = this.selectHead.values()[0] as [number];
-    const from = Math.min(...targets.map(({ set }) => set.upTo));
+    const places = targets.map(({ set }) => set.upTo);
+    const furthest = Math.max(...places);
+    const from = head - furthest >= BACKLOG_IDLE ? furthest : Math.min(...places);
     const behind = targets.filter(({ set }) => set.upTo === from);
-    const ahead = targets.filter(({ set }) => set.upTo > from).map(({ set }) => set.upTo);
-    const end = Math.min(head, ...ahead);
+    const end = Math.min(head, ...places.filter((place) => place > from));
     if (from >= end) return;
     const needsText = behind.some(({ matcher }) => matcher !== null);
     const rows = this.selectEvents.values(needsText, from, end, eventsMax) as EventRow[];

@@ -3,6 +3,7 @@
 
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type EventGuard, type Viewer, Visibility } from "../../src/protocol/visibility.ts";
+import { payloadText } from "../../src/store/payload.ts";
 import type { EventWriter } from "../../src/store/write.ts";
 import { naiveMatches, type RawFilter } from "./random-filters.ts";
 import type { TestStore } from "./test-store.ts";
@@ -78,6 +79,12 @@ export class Soup {
     this.other = store.openWriter();
   }
 
+  /** What is stored. */
+  events(): NostrEvent[] {
+    const payloads = this.store.db.query("SELECT payload FROM event").values() as [Uint8Array][];
+    return payloads.map(([payload]) => JSON.parse(payloadText(payload).toString()));
+  }
+
   time(): number {
     return START + this.dice.below(this.seconds);
   }
@@ -117,13 +124,13 @@ export class Soup {
         );
         break;
       case 4:
-        store.moveTail();
+        if (dice.chance(0.2)) store.moveTail();
         break;
       case 5:
-        if (dice.chance(0.3)) this.vanish();
+        if (dice.chance(0.2)) this.vanish();
         break;
       default:
-        store.write(...dice.list(1 + dice.below(60), () => this.event()));
+        store.write(...dice.list(1 + dice.below(50), () => this.event()));
     }
   }
 
