@@ -28,8 +28,8 @@ export interface IdRun {
 }
 
 /**
- * Instead of an answer that takes long: a bounded part of the work is done. Who asks again, the same
- * questions about the same range, gets the answer in the end.
+ * Instead of an answer that takes long: a bounded part of the work is done. Who asks again, the
+ * same questions about the same range, gets the answer in the end.
  */
 export class NotYet extends Error {
   override readonly name = "NotYet";

@@ -27,7 +27,7 @@ export interface VisibilityRules {
 /** What an event is read by: nothing else of it says who may. */
 export type Readable = Pick<NostrEvent, "kind" | "pubkey" | "tags">;
 
-/** Of events that have something in common: all can be seen, or none, or each is to be looked at. */
+/** Of events that have something in common: all can be seen, none, or each has to be looked at. */
 export type Seen = "all" | "some" | "none";
 
 /** Rules that go by more than an event's kind, and may change at any time. */
@@ -77,8 +77,8 @@ export class Visibility {
   }
 
   /**
-   * Of events of a kind that have no `h` tag (`groupId` undefined), or only that one, or any (null).
-   * "all" and "none" are certain.
+   * Of events of a kind that have no `h` tag (`groupId` undefined), or only that one, or any
+   * (null). "all" and "none" are certain.
    */
   seesClass(viewer: Viewer, kind: number, groupId: string | null | undefined): Seen {
     const isNobody = viewer.size === 0;

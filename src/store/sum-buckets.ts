@@ -1,5 +1,5 @@
-// Sums of buckets of time in memory, of one level, each with the sum of all before it: so that of any
-// run of them is a difference. 44 bytes a bucket that isn't empty. Never changed. Pure.
+// Sums of buckets of time in memory, of one level, each with the sum of all before it: so that of
+// any run of them is a difference. 44 bytes a bucket that isn't empty. Never changed. Pure.
 
 import { ID_BYTES } from "../negentropy/bound.ts";
 import { ItemSum } from "../negentropy/item-sum.ts";

@@ -1,7 +1,7 @@
-// What the running sums lack for one sync, hour by hour: events that are not in them yet, others that
-// are and have been removed or have expired, and those it may see of classes that are not summed for
-// it: they have been looked at one by one when it was opened. All of it is small, or there is no
-// SumChanges. Within a snapshot each.
+// What the running sums lack for one sync, hour by hour: events that are not in them yet, others
+// that are and have been removed or have expired, and those it may see of classes that are not
+// summed for it: they have been looked at one by one when it was opened. All of it is small, or
+// there is no SumChanges. Within a snapshot each.
 
 import type { Database } from "bun:sqlite";
 import { ItemSum } from "../negentropy/item-sum.ts";
@@ -23,6 +23,14 @@ const EXPIRED_MAX = 1024;
 const TEXTS_READ = 256;
 const EXPIRED_READ = 8;
 
+interface Opening {
+  readonly sight: Sight;
+  readonly view: SumView;
+  /** Unix seconds. */
+  readonly nowSeconds: number;
+}
+
+/** An event that isn't in the sums, or wasn't when the sync was opened. */
 interface Pending {
   readonly seq: number;
   readonly hour: number;
@@ -60,13 +68,13 @@ export class SumChanges {
     reader: ItemReader,
     set: SumSet,
     filter: Filter,
-    { sight, view, nowSeconds }: { sight: Sight; view: SumView; nowSeconds: number },
+    opening: Opening,
   ): SumChanges | null {
     const head = reader.head();
     if (head - set.upTo > SUM_BACKLOG_MAX) return null;
     if (takenRows(db, SUM_BACKLOG_MAX + 1).length > SUM_BACKLOG_MAX) return null;
-    if (expiredSeqs(reader, nowSeconds).length > EXPIRED_MAX) return null;
-    return new SumChanges(db, reader, set, filter, { sight, view, head, nowSeconds });
+    if (expiredSeqs(reader, opening.nowSeconds).length > EXPIRED_MAX) return null;
+    return new SumChanges(db, reader, set, filter, { ...opening, head });
   }
 
   private constructor(
@@ -74,15 +82,15 @@ export class SumChanges {
     reader: ItemReader,
     set: SumSet,
     filter: Filter,
-    how: { sight: Sight; view: SumView; head: number; nowSeconds: number },
+    opening: Opening & { readonly head: number },
   ) {
     this.db = db;
     this.reader = reader;
     this.set = set;
-    this.view = how.view;
+    this.view = opening.view;
     this.openedUpTo = set.upTo;
     this.matcher = new TextMatcher(filter);
-    this.pending = this.readPending(how);
+    this.pending = this.readPending(opening);
     this.pendingCount = this.pending.length;
   }
 
@@ -93,17 +101,9 @@ export class SumChanges {
     this.state = "";
   }
 
-  private readPending({
-    sight,
-    head,
-    nowSeconds,
-  }: {
-    sight: Sight;
-    head: number;
-    nowSeconds: number;
-  }) {
+  private readPending({ sight, head, nowSeconds }: Opening & { readonly head: number }) {
     const pending: Pending[] = [];
-    const lookedAt = sight.privateKinds.union(sight.guardedKinds); // by the index, whenever they came
+    const lookedAt = sight.privateKinds.union(sight.guardedKinds); // whenever they came
     for (let after = this.openedUpTo; after < head;) {
       const texts = this.reader.textsAfter(after, head, TEXTS_READ);
       for (const { seq, expires, text } of texts) {

@@ -1,7 +1,7 @@
 // Brings the running sums (sum-tables.ts) up to date, a bounded number of events in each step, each
-// a transaction of its own: takes off what has been removed, then adds what is new, and moves `upto`
-// along. A step that is done again, by another process or after a crash, finds what the last one has
-// committed, so nothing counts twice. Owned by a writing thread.
+// a transaction of its own: takes off what has been removed, then adds what is new, and moves
+// `upto` along. A step that is done again, by another process or after a crash, finds what the last
+// one has committed, so nothing counts twice. Owned by a writing thread.
 
 import type { Database, Statement } from "bun:sqlite";
 import { ItemSum } from "../negentropy/item-sum.ts";

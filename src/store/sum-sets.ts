@@ -1,6 +1,6 @@
-// The sets of events that running sums are kept of (sum-tables.ts), each by its filter: how a filter
-// is written so that equal ones are the same text, and which set has what a sync asks for. Reads and
-// changes the table by the connection it is given.
+// The sets of events that running sums are kept of (sum-tables.ts), each by its filter: how a
+// filter is written so that equal ones are the same text, and which set has what a sync asks for.
+// Reads and changes the table by the connection it is given.
 
 import type { Database } from "bun:sqlite";
 import { type Filter, parseFilter, UNTIL_MAX } from "../protocol/filter.ts";

@@ -2,8 +2,8 @@
 // and the sum of their ids, apart for each class of events that are seen by the same viewers. The
 // tables, and what a row of them is about. Pure.
 //
-//   sum_set   the sets: 0 is all events, others are what an operator's filter matches (sum-sets.ts);
-//             the sums have the events up to the seq `upto`
+//   sum_set   the sets: 0 is all events, others are what an operator's filter matches; the sums
+//             have the events up to the seq `upto` (sum-sets.ts)
 //   sums      set, level, bucket of time, kind, groups → how many events, the sum of their ids
 //   taken     events that are in some set's sums and have been removed since
 //
@@ -60,22 +60,17 @@ export const MONTH_HOURS = 720;
 export const HOURS = 0;
 export const MONTHS = 1;
 
-/**
- * What decides who may see an event, but for its own author and recipients: events of one class
- * are all seen by the same viewers, or each has to be looked at.
- */
-export interface SumClass {
-  readonly kind: number;
-  /** "" without an `h` tag, `=` and the group where there is one, `+` where that is not so simple. */
-  readonly groups: string;
-}
-
 export const SEVERAL_GROUPS = "+";
 const H_TAG = Buffer.from('["h",');
-/** Others are as several: a class is a row of each bucket. */
+/** Others count as several: each group has a row in each of its hours. */
 const PLAIN_GROUP_ID = /^[\x20-\x7e]{0,64}$/;
 
-/** `text`: null when it is known to have no `h` tag. */
+/**
+ * With its kind, what decides who may see an event, but for its own author and recipients: "" without
+ * an `h` tag, `=` and the group where there is one, `+` where it isn't so simple. Events of one such
+ * class are seen by the same viewers, or each has to be looked at. `text`: null when it is known to
+ * have no `h` tag.
+ */
 export function groupsOf(text: Buffer | null): string {
   if (text === null || !text.includes(H_TAG)) return "";
   const ids = new Set<string>();
@@ -89,7 +84,6 @@ export function groupIdOf(groups: string): string | null {
   return groups === SEVERAL_GROUPS ? null : groups.slice(1);
 }
 
-/** The times of a bucket: from its first second on, to before the next one's. */
 export function hourOf(createdAt: number): number {
   return Math.floor(createdAt / HOUR_S);
 }

@@ -1,8 +1,8 @@
 // The thread that syncs (NIP-77). Where running sums are kept of what a sync's filter matches, it
-// answers the client's messages by these (sum-storage.ts), whatever their number. Of others it reads
-// once what the filter matches, keeps time and id of each event, and answers by them. Works in time
-// slices, new syncs and new messages first, as a reader does; only putting items in order is one
-// piece, half a second's work for a million.
+// answers the client's messages by these (sum-storage.ts), whatever their number. Of others it
+// reads once what the filter matches, keeps time and id of each event, and answers by them. Works
+// in time slices, new syncs and new messages first, as a reader does; only putting items in order
+// is one piece, half a second's work for a million.
 //
 // What a sync has is what was stored, and what its client might see, when it was opened; what
 // happens meanwhile is for the next sync, but for running sums, by which it may be told already. It

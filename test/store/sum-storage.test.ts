@@ -1,5 +1,6 @@
 // Running sums, whatever happens to a store: what syncs are told by them is what the naive answer
-// has, for random filters, viewers and bounds, and in the end the sums are what the events add up to.
+// has, for random filters, viewers and bounds, and in the end the sums are what the events add up
+// to.
 
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
