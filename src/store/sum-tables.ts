@@ -66,10 +66,10 @@ const H_TAG = Buffer.from('["h",');
 const PLAIN_GROUP_ID = /^[\x20-\x7e]{0,64}$/;
 
 /**
- * With its kind, what decides who may see an event, but for its own author and recipients: "" without
- * an `h` tag, `=` and the group where there is one, `+` where it isn't so simple. Events of one such
- * class are seen by the same viewers, or each has to be looked at. `text`: null when it is known to
- * have no `h` tag.
+ * With its kind, what decides who may see an event, but for its own author and recipients: "" where
+ * it has no `h` tag, `=` and the group where it has one, `+` where it isn't so simple. Events of a
+ * class like that are seen by the same viewers, or each is looked at. `text`: null when it is known
+ * to have no `h` tag.
  */
 export function groupsOf(text: Buffer | null): string {
   if (text === null || !text.includes(H_TAG)) return "";
