@@ -43,9 +43,4 @@ function run(args: readonly string[]): number {
   return EXIT_OK;
 }
 
-export const auditCommand: Command = {
-  name: "audit",
-  summary: "print who has banned, allowed or changed what",
-  usage,
-  run,
-};
+export const auditCommand: Command = { usage, run };

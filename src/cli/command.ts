@@ -13,13 +13,18 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
 export interface Command {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
   /** The whole help text. */
   readonly usage: string;
   /** Returns the exit code. */
   run(args: readonly string[]): Promise<number> | number;
+}
+
+/** A command in the list of them. */
+export interface ListedCommand {
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+  load(): Promise<Command>;
 }
 
 /** The operator's fault: one line, exit code 2. */
@@ -115,7 +120,11 @@ export function parseAge(name: string, text: string): number {
 }
 
 /** Runs a command and turns what it throws into a line and an exit code. */
-export async function runCommand(command: Command, args: readonly string[]): Promise<number> {
+export async function runCommand(
+  { name, load }: ListedCommand,
+  args: readonly string[],
+): Promise<number> {
+  const command = await load();
   if (args.includes("--help") || args.includes("-h")) {
     process.stdout.write(command.usage);
     return EXIT_OK;
@@ -124,7 +133,7 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     return await command.run(args);
   } catch (error) {
     const isUsage = error instanceof UsageError || error instanceof ConfigError;
-    const topic = command.name === "help" ? "" : ` ${command.name}`;
+    const topic = name === "help" ? "" : ` ${name}`;
     const hint = error instanceof UsageError ? ` (nandu help${topic})` : "";
     process.stderr.write(`nandu: ${describeError(error)}${hint}\n`);
     return isUsage ? EXIT_USAGE : EXIT_FAILED;

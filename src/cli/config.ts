@@ -18,9 +18,4 @@ function run(args: readonly string[]): number {
   return EXIT_OK;
 }
 
-export const configCommand: Command = {
-  name: "config",
-  summary: "the configuration in force, or a commented default",
-  usage,
-  run,
-};
+export const configCommand: Command = { usage, run };

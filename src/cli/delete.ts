@@ -77,9 +77,4 @@ function chooseFilters(age: string | undefined, filter: string | undefined): Fil
   return older.filter((one) => one.since <= one.until);
 }
 
-export const deleteCommand: Command = {
-  name: "delete",
-  summary: "remove stored events by filter or age",
-  usage,
-  run,
-};
+export const deleteCommand: Command = { usage, run };

@@ -34,9 +34,4 @@ export async function download({ peer, session, intake, report }: Transfer): Pro
   intake.flush();
 }
 
-export const downloadCommand: Command = {
-  name: "download",
-  summary: "store what another relay has",
-  usage,
-  run,
-};
+export const downloadCommand: Command = { usage, run };

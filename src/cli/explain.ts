@@ -12,7 +12,7 @@ import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { Viewer } from "../protocol/visibility.ts";
 import { type Cost, countFilter, type FilterCost, measureQuery } from "../store/explain.ts";
 import { type Estimate, monitorWay, type Plan, type Way } from "../store/plan.ts";
-import type { ScanOptions } from "../store/scan.ts";
+import { limitOf, type ScanOptions } from "../store/scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { Sight } from "../store/sight.ts";
 import { reqOptions } from "../workers/reader.ts";
@@ -141,10 +141,6 @@ function refusalOf(
   const message = parseClientMessage(text, limits);
   if (message.type === "refused") return String((JSON.parse(message.frame) as unknown[])[2]);
   return visibility().checkRead(viewer, filters);
-}
-
-function limitOf(filter: Filter, options: ScanOptions): number {
-  return Math.min(filter.limit ?? options.limitDefault, options.limitMax);
 }
 
 /** Without what a key costs by itself. */
@@ -290,9 +286,4 @@ function sumsOf(filters: readonly Filter[]): { values: number; kept: number } {
   return { values, kept };
 }
 
-export const explainCommand: Command = {
-  name: "explain",
-  summary: "how a filter is answered, and what that costs",
-  usage,
-  run,
-};
+export const explainCommand: Command = { usage, run };

@@ -108,9 +108,4 @@ function run(args: readonly string[]): number {
   return EXIT_OK;
 }
 
-export const exportCommand: Command = {
-  name: "export",
-  summary: "print stored events as JSONL",
-  usage,
-  run,
-};
+export const exportCommand: Command = { usage, run };

@@ -234,8 +234,6 @@ export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): 
 }
 
 export const importCommand: Command = {
-  name: "import",
-  summary: "store events from JSONL files or standard input",
   usage,
   run: (args) => runImport(args),
 };

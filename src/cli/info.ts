@@ -107,9 +107,4 @@ function contentLines(db: Database): Row[] {
   return lines;
 }
 
-export const infoCommand: Command = {
-  name: "info",
-  summary: "versions, signature speed, what the database holds",
-  usage,
-  run,
-};
+export const infoCommand: Command = { usage, run };

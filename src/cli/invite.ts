@@ -87,9 +87,4 @@ function revoke(code: string): void {
   process.stdout.write(`revoked ${code}\n`);
 }
 
-export const inviteCommand: Command = {
-  name: "invite",
-  summary: "create, list or revoke invite codes",
-  usage,
-  run,
-};
+export const inviteCommand: Command = { usage, run };

@@ -68,9 +68,4 @@ function remove(pubkey: string): void {
   process.stdout.write(wasMember ? `removed ${pubkey}\n` : `${pubkey} is no member\n`);
 }
 
-export const memberCommand: Command = {
-  name: "member",
-  summary: "list, add or remove members of the relay",
-  usage,
-  run,
-};
+export const memberCommand: Command = { usage, run };

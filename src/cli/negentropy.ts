@@ -164,8 +164,6 @@ function parseId(text: string | undefined): number {
 }
 
 export const negentropyCommand: Command = {
-  name: "negentropy",
-  summary: "keep running sums of what is synced often",
   usage,
   run,
 };

@@ -8,7 +8,7 @@ import { log } from "../config/log.ts";
 import { searchKinds } from "../config/search-kinds.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
-import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
+import { openForWriting, storeOptions } from "../store/schema.ts";
 import { deleteSearch } from "../store/search-schema.ts";
 import { VERSION } from "../version.ts";
 import { startPool } from "../workers/pool.ts";
@@ -42,12 +42,13 @@ async function run(args: readonly string[]): Promise<number> {
   if (warning === null) log("info", "crypto", `signatures: ${backend.name} (${backend.detail})`);
   else log("warn", "crypto", warning);
   const isShared = isPortShared();
-  // If any of these can't be opened, a line says why.
-  closeForWriting(openForWriting(storeOptions()));
+  // If any of these can't be opened, a line says why. Threads find the database made and migrated.
+  const db = openForWriting(storeOptions());
   openRelayKey();
   // Nobody would take out of it what is deleted from now on.
   if (searchKinds(config.settings).size === 0) deleteSearch(setting("data_dir"));
   const pool = await startPool(config.settings);
+  db.close();
   const websocket = new WebsocketThread(pool);
   if (isShared) log("warn", "relay", `${websocket.url} is in use already: this process shares it`);
   const exitCode = serveUntilSignal(websocket); // who reads the next line may send a signal at once
@@ -107,16 +108,13 @@ async function shutDown(websocket: WebsocketThread): Promise<number> {
     process.exit(EXIT_DEADLINE);
   }, seconds * 1000);
   await websocket.finishWork();
-  websocket.closeAll();
-  await Bun.sleep(FLUSH_MS);
+  if (websocket.connectionCount > 0) {
+    websocket.closeAll();
+    await Bun.sleep(FLUSH_MS);
+  }
   clearTimeout(deadline);
   log("info", "relay", "stopped");
   return EXIT_OK;
 }
 
-export const relayCommand: Command = {
-  name: "relay",
-  summary: "run the relay",
-  usage,
-  run,
-};
+export const relayCommand: Command = { usage, run };

@@ -56,9 +56,4 @@ export function* openScan(
   }
 }
 
-export const scanCommand: Command = {
-  name: "scan",
-  summary: "print or count the stored events that match a filter",
-  usage,
-  run,
-};
+export const scanCommand: Command = { usage, run };

@@ -74,9 +74,4 @@ function parseLimit(text: string): number {
   return Number(text);
 }
 
-export const searchCommand: Command = {
-  name: "search",
-  summary: "print the stored events that have some words, best first",
-  usage,
-  run,
-};
+export const searchCommand: Command = { usage, run };

@@ -68,7 +68,17 @@ class Stream {
   /** Ends by an error only. */
   async down(): Promise<void> {
     this.transfer.report.begin("down");
-    for (;;) await this.transfer.session.run((client) => this.receive(client));
+    for (;;) await this.transfer.session.run((client) => this.receiveOrRetry(client));
+  }
+
+  private async receiveOrRetry(client: RelayClient): Promise<void> {
+    try {
+      await this.receive(client);
+    } catch (error) {
+      // It has taken the subscription before: now it restarts, say.
+      const isPassing = error instanceof PeerRefusal && this.caughtUpTo !== null;
+      throw isPassing ? new PeerError(error.message) : error;
+    }
   }
 
   private async receive(client: RelayClient): Promise<void> {
@@ -101,10 +111,6 @@ class Stream {
         }
         if (!subscription.hasKept) intake.flush();
       }
-    } catch (error) {
-      // A relay that restarts, say: it has taken the subscription before.
-      const isPassing = error instanceof PeerRefusal && liveSince < Infinity;
-      throw isPassing ? new PeerError(error.message) : error;
     } finally {
       if (liveSince < Infinity) this.caughtUpTo = nowSeconds() - OVERLAP_S;
       if (performance.now() - liveSince > STEADY_MS) session.progressed();
@@ -170,9 +176,4 @@ function nowSeconds(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-export const streamCommand: Command = {
-  name: "stream",
-  summary: "pass on what is new, from another relay or to it",
-  usage,
-  run,
-};
+export const streamCommand: Command = { usage, run };

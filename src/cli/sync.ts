@@ -202,9 +202,4 @@ function printMissing({ have, need }: Differences): void {
   }
 }
 
-export const syncCommand: Command = {
-  name: "sync",
-  summary: "exchange with another relay what only one of the two has",
-  usage,
-  run,
-};
+export const syncCommand: Command = { usage, run };

@@ -7,6 +7,9 @@ import type { Intake } from "./intake.ts";
 
 const PROGRESS_MS = 1000;
 const DUPLICATE = /^duplicate\b/;
+/** A relay may have another one for each event. */
+const REASONS_MAX = 50;
+const OTHER_REASONS = "for other reasons";
 
 export class TransferReport {
   /** Events that have come from the relay. */
@@ -43,10 +46,15 @@ export class TransferReport {
     if (DUPLICATE.test(reason)) this.thereAlready += 1;
     else if (isAccepted) this.taken += 1;
     else {
-      const shown = reason === "" ? "refused without a reason" : reason;
-      this.refusedThere.set(shown, (this.refusedThere.get(shown) ?? 0) + 1);
+      this.countRefusal(reason === "" ? "refused without a reason" : reason);
     }
   };
+
+  private countRefusal(reason: string): void {
+    const counts = this.refusedThere;
+    const shown = counts.size < REASONS_MAX || counts.has(reason) ? reason : OTHER_REASONS;
+    counts.set(shown, (counts.get(shown) ?? 0) + 1);
+  }
 
   get takenCount(): number {
     return this.taken;

@@ -9,11 +9,12 @@
 
 import { setting } from "../config/current.ts";
 import { describeError } from "../config/log.ts";
+import { parseSocksServer } from "../config/socks-server.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { readKeyFile } from "../crypto/relay-key.ts";
 import type { FilterJson } from "../mesh/paging.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "../mesh/peer-error.ts";
-import { proxyFor } from "../mesh/proxy.ts";
+import { type ProxyServer, proxyFor } from "../mesh/proxy.ts";
 import { CHALLENGE_WAIT_MS } from "../mesh/relay-client.ts";
 import type { RetryPolicy } from "../mesh/retry.ts";
 import { Session } from "../mesh/session.ts";
@@ -26,13 +27,14 @@ import { TransferReport } from "./transfer-report.ts";
 
 export const EXIT_INCOMPLETE = 3;
 
-export const PEER_VALUES = ["--filter", "--range", "--timeout", "--key-file"] as const;
+export const PEER_VALUES = ["--filter", "--range", "--timeout", "--key-file", "--socks"] as const;
 
 export const PEER_HELP = `\
   --filter JSON         only what matches a filter of NIP-01, or an array of filters
   --range S-E           only what is from S to E ago: 2M-, -1w, 1Y-3w; units s m h d w M Y
   --timeout TIME        how long the relay may be silent while it owes an answer (default 30s)
   --key-file FILE       sign in with that key (NIP-42), 64 hex digits or an nsec
+  --socks HOST:PORT     by that SOCKS5 server, such as Tor's 127.0.0.1:9050, whatever the relay
 
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are heeded. Exit codes: 0 done, 1 failed, 2 usage,
 3 incomplete: the relay broke off, refused events of ours or held some back, or an interrupt.
@@ -55,6 +57,7 @@ export interface Peer {
   readonly filters: readonly PeerFilter[];
   readonly timeoutMs: number;
   readonly keyFile: string | null;
+  readonly proxy: ProxyServer | null;
 }
 
 /** Reads what all of these commands are given. */
@@ -73,7 +76,21 @@ export function parsePeer({ positionals, values }: Parsed): Peer {
   const filters = parseFilterArguments(values.get("--filter") ?? "{}").flatMap(({ json }) =>
     withRange(JSON.parse(json) as FilterJson, times),
   );
-  return { url, filters, timeoutMs, keyFile: values.get("--key-file") ?? null };
+  const proxy = parseProxy(url, values.get("--socks"));
+  return { url, filters, timeoutMs, keyFile: values.get("--key-file") ?? null, proxy };
+}
+
+/** What is asked for on the command line holds, whatever the environment says. */
+function parseProxy(url: string, asked: string | undefined): ProxyServer | null {
+  const server = parseSocksServer(asked ?? setting("mesh.socks"));
+  if (asked !== undefined && server === null) {
+    throw new UsageError("--socks: it needs the HOST:PORT of a SOCKS5 server");
+  }
+  const isForAll = asked !== undefined || setting("mesh.socks_for") === "all";
+  const env = asked === undefined ? process.env : {};
+  const proxy = proxyFor(url, env, server === null ? null : { server, isForAll });
+  if (typeof proxy !== "string") return proxy;
+  throw new UsageError(proxy);
 }
 
 /** None when it can match nothing. */
@@ -144,7 +161,7 @@ export async function runTransfer(
   return report.isEmpty ? EXIT_FAILED : EXIT_INCOMPLETE;
 }
 
-function openSession({ url, timeoutMs, keyFile }: Peer, retry: RetryPolicy): Session {
+function openSession({ url, timeoutMs, keyFile, proxy }: Peer, retry: RetryPolicy): Session {
   let noticeCount = 0;
   return new Session({
     url,
@@ -152,7 +169,7 @@ function openSession({ url, timeoutMs, keyFile }: Peer, retry: RetryPolicy): Ses
     timeoutMs,
     challengeWaitMs: CHALLENGE_WAIT_MS,
     key: keyFile === null ? null : readKeyFile(keyFile),
-    proxy: proxyFor(url, process.env),
+    proxy,
     messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),
     onNotice: (text) => {
       noticeCount += 1;

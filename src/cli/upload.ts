@@ -81,9 +81,4 @@ export function parseCount(name: string, text: string | undefined, fallback: num
   return Number(text);
 }
 
-export const uploadCommand: Command = {
-  name: "upload",
-  summary: "publish what is stored here at another relay",
-  usage,
-  run,
-};
+export const uploadCommand: Command = { usage, run };

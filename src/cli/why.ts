@@ -298,9 +298,4 @@ function jsonOf(answer: Answer) {
   };
 }
 
-export const whyCommand: Command = {
-  name: "why",
-  summary: "what became of an event, or what keeps it out",
-  usage,
-  run,
-};
+export const whyCommand: Command = { usage, run };

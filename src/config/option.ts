@@ -7,7 +7,16 @@ export type Unit = "bytes" | "s" | "ms" | "pages" | "events";
 
 /** What the text of a string, or of each item of a list, has to look like. */
 export type Form =
-  "any" | "filled" | "header" | "pubkey" | "network" | "relay" | "kinds" | "kind-number" | "json";
+  | "any"
+  | "filled"
+  | "header"
+  | "pubkey"
+  | "network"
+  | "relay"
+  | "kinds"
+  | "kind-number"
+  | "json"
+  | "socks";
 
 interface OptionFacts {
   readonly reloadable: boolean;

@@ -64,7 +64,8 @@ export const OPTIONS = {
     The same over all connections; it bounds the memory of the live index, to about 1 GB by
     default.`,
   "relay.limit_default": integer({ default: 500, min: 1, max: 100_000, unit: "events" })`
-    The limit of a filter that states none. At most relay.limit_max.`,
+    The limit of a filter that states none, unless it names more events than that by their ids. At
+    most relay.limit_max.`,
   "relay.limit_max": integer({ default: 1000, min: 1, max: 100_000, unit: "events" })`
     The largest limit of a filter; a larger one is lowered to it.`,
   "relay.limit_ties_max": integer({ default: 500, min: 0, max: 100_000, unit: "events" })`
@@ -252,6 +253,13 @@ export const OPTIONS = {
     The most invite codes of a group. They are good until the event that made them is deleted.`,
   "groups.pins_max": integer({ default: 50, min: 0, max: 500 })`
     The most pinned events of a group.`,
+
+  "mesh.socks": string({ default: "", form: "socks" })`
+    The SOCKS5 server by which onion services are reached, such as Tor's 127.0.0.1:9050, if need be
+    with USER:PASSWORD@ before it. Names are left to it. Empty means none.`,
+  "mesh.socks_for": choice({ default: "onion", choices: ["onion", "all"] })`
+    What else mesh.socks is for: onion services only, or all other relays, but for those that
+    NO_PROXY names.`,
 
   "store.synchronous": choice({ default: "full", choices: ["off", "normal", "full"] })`
     How durable an accepted event is. full: it survives a power failure; normal: it survives a

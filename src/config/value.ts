@@ -6,6 +6,7 @@ import { isIP } from "node:net";
 import { parseKindNumber, parseKindRange } from "../protocol/kind-set.ts";
 import { normalizeRelayUrl } from "../protocol/relay-url.ts";
 import type { Form, IntegerOption, Option, OptionValue } from "./option.ts";
+import { parseSocksServer } from "./socks-server.ts";
 
 export type Parsed =
   | { readonly ok: true; readonly value: OptionValue }
@@ -37,6 +38,11 @@ const FORMS: Readonly<Record<Form, (text: string) => string | null>> = {
       : null,
   json: (text) =>
     text === "" || isJson(text) ? null : `${quote(text)} is not a JSON object or array`,
+  // It may hold a password: not to be shown.
+  socks: (text) =>
+    text === "" || parseSocksServer(text) !== null
+      ? null
+      : "is not the address of a SOCKS5 server (127.0.0.1:9050)",
 };
 
 function isJson(text: string): boolean {

@@ -8,17 +8,27 @@
  * kept, parsed, one for each value of a key's first bits, the newer in the older's place.
  *
  * Scratch, in bytes:  0 id  32 sig  96 kept keys: each  0 pubkey  32 secp256k1_xonly_pubkey  96
+ * Signing has its own, wiped after each use:
+ *   0 secret  32 random  64 id  96 secp256k1_keypair  192 secp256k1_xonly_pubkey  256 result  320
  */
 
 import { strict as assert } from "node:assert";
 import { dlopen, ptr, type Pointer } from "bun:ffi";
-import { idBytes, isCheckable, type SignatureBackend } from "./signature.ts";
+import {
+  idBytes,
+  isCheckable,
+  pubkeyBytes,
+  randomBytes,
+  secretBytes,
+  sigBytes,
+  type SignatureBackend,
+} from "./signature.ts";
 
 /**
- * SECP256K1_CONTEXT_VERIFY. Libraries since 0.2.0 ignore the purpose; older ones refuse to verify
- * with a context made without it.
+ * SECP256K1_CONTEXT_VERIFY and _SIGN. Libraries since 0.2.0 ignore the purpose; older ones end the
+ * process when they are to do what the context wasn't made for.
  */
-const contextVerify = 0x0101;
+const contextPurpose = 0x0301;
 
 const idOffset = 0;
 const sigOffset = 32;
@@ -30,10 +40,18 @@ const keysKept = 4096;
 const scratchBytes = keysOffset + keysKept * keyBytes;
 const pubkeyWords = 8;
 
+const secretOffset = 0;
+const randomOffset = 32;
+const signedOffset = 64;
+const keypairOffset = 96;
+const xonlyOffset = 192;
+const resultOffset = 256;
+const signingBytes = 320;
+
 /** Opens the library at `path` (or by bare name). Throws when it is absent or lacks schnorrsig. */
 export function openLibsecp256k1(path: string, detail: string): SignatureBackend {
   const { symbols } = openLibrary(path);
-  const context = symbols.secp256k1_context_create(contextVerify);
+  const context = symbols.secp256k1_context_create(contextPurpose);
   if (context === null) throw new Error(`${path}: secp256k1_context_create failed`);
 
   // An ArrayBuffer of our own: a small typed array without one may move its bytes the first time
@@ -75,7 +93,49 @@ export function openLibsecp256k1(path: string, detail: string): SignatureBackend
     return check(context, sigPointer, idPointer, idBytes, pointerAt(scratch, parsed)) === 1;
   }
 
-  return { name: "libsecp256k1", detail, verify };
+  return { name: "libsecp256k1", detail, verify, ...openSigning(symbols, context) };
+}
+
+type Symbols = ReturnType<typeof openLibrary>["symbols"];
+type Context = NonNullable<ReturnType<Symbols["secp256k1_context_create"]>>;
+
+function openSigning(symbols: Symbols, context: Context) {
+  const scratch = new Uint8Array(new ArrayBuffer(signingBytes));
+  const at = (offset: number): Pointer => pointerAt(scratch, offset);
+
+  /** What `make` leaves as the result, `length` bytes; nothing stays behind. */
+  function withKeypair(secret: Uint8Array, length: number, make: () => boolean): Uint8Array {
+    assert(secret.length === secretBytes, "a secret key has 32 bytes");
+    try {
+      scratch.set(secret, secretOffset);
+      const isMade = symbols.secp256k1_keypair_create(context, at(keypairOffset), at(secretOffset));
+      assert(isMade === 1 && make(), "libsecp256k1 has refused a secret key");
+      return scratch.slice(resultOffset, resultOffset + length);
+    } finally {
+      scratch.fill(0);
+    }
+  }
+
+  function publicKey(secret: Uint8Array): Uint8Array {
+    const serialize = symbols.secp256k1_xonly_pubkey_serialize;
+    return withKeypair(secret, pubkeyBytes, () => {
+      symbols.secp256k1_keypair_xonly_pub(context, at(xonlyOffset), null, at(keypairOffset));
+      return serialize(context, at(resultOffset), at(xonlyOffset)) === 1;
+    });
+  }
+
+  function sign(id: Uint8Array, secret: Uint8Array, random: Uint8Array): Uint8Array {
+    assert(id.length === idBytes && random.length === randomBytes, "both have 32 bytes");
+    const sign32 = symbols.secp256k1_schnorrsig_sign32;
+    return withKeypair(secret, sigBytes, () => {
+      scratch.set(random, randomOffset);
+      scratch.set(id, signedOffset);
+      const [result, signed] = [at(resultOffset), at(signedOffset)];
+      return sign32(context, result, signed, at(keypairOffset), at(randomOffset)) === 1;
+    });
+  }
+
+  return { publicKey, sign };
 }
 
 function openLibrary(path: string) {
@@ -83,6 +143,10 @@ function openLibrary(path: string) {
     secp256k1_context_create: { args: ["u32"], returns: "ptr" },
     secp256k1_xonly_pubkey_parse: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
     secp256k1_schnorrsig_verify: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+    secp256k1_keypair_create: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+    secp256k1_keypair_xonly_pub: { args: ["ptr", "ptr", "ptr", "ptr"], returns: "i32" },
+    secp256k1_xonly_pubkey_serialize: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+    secp256k1_schnorrsig_sign32: { args: ["ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   });
 }
 

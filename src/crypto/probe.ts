@@ -15,13 +15,18 @@ export const probeSig = fromHex(
     "8906D11AC976ABCCB20B091292BFF4EA897EFCB639EA871CFA95F6DE339E4B0A",
 );
 
-/** True when the backend accepts a good signature and refuses it for another message. */
+const probeSecret = fromHex("B7E151628AED2A6ABF7158809CF4F3C762E7160F38B4DA56A784D9045190CFEF");
+const probeRandom = fromHex("01".padStart(64, "0"));
+
+/** Accepts a good signature, refuses it for another message, and makes the same one. */
 export function passesProbe(backend: SignatureBackend): boolean {
   const otherId = probeId.slice();
   otherId[31] = (otherId[31] ?? 0) ^ 1;
   return (
     backend.verify(probeId, probePubkey, probeSig) &&
-    !backend.verify(otherId, probePubkey, probeSig)
+    !backend.verify(otherId, probePubkey, probeSig) &&
+    Buffer.compare(backend.publicKey(probeSecret), probePubkey) === 0 &&
+    Buffer.compare(backend.sign(probeId, probeSecret, probeRandom), probeSig) === 0
   );
 }
 

@@ -1,17 +1,19 @@
 // The relay's own key, `self` of NIP-11: what the relay says itself is signed with it (members,
 // roles, invites, its own description). A file holds it, hex or nsec, made at the first start for
-// its owner alone. Signing takes a millisecond (@noble/curves): it is rare. Each thread
-// that signs opens the file itself, so that the secret stands in no message.
+// its owner alone. Each thread that signs opens the file itself, so that the secret stands in no
+// message, and its own signature backend, when it signs for the first time.
 
 import { createHmac, randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { schnorr, secp256k1 } from "@noble/curves/secp256k1.js";
 import { setting } from "../config/current.ts";
 import { decodeKey } from "../protocol/nip19.ts";
 import { encodeEvent, type NostrEvent } from "../protocol/event.ts";
 import { isHex64 } from "../protocol/hex.ts";
+import { isSecretKey } from "./curve.ts";
+import { openSignatureBackend } from "./open-backend.ts";
 import { sha256Hex } from "./sha256.ts";
+import type { SignatureBackend } from "./signature.ts";
 
 const FILE_NAME = "relay.key";
 const OWNER_ONLY = 0o600;
@@ -19,6 +21,14 @@ const OWNER_ONLY = 0o600;
 const TOO_MUCH_MASK = 0o027;
 
 export type UnsignedEvent = Pick<NostrEvent, "kind" | "created_at" | "tags" | "content">;
+
+/** This thread's. */
+let backend: SignatureBackend | null = null;
+
+function signer(): SignatureBackend {
+  backend ??= openSignatureBackend().backend;
+  return backend;
+}
 
 export class RelayKey {
   private readonly secret: Uint8Array;
@@ -29,9 +39,9 @@ export class RelayKey {
     this.secret = secret;
   }
 
-  /** 64 hex digits. Computed when it is first asked for: that takes a cold thread 30 ms. */
+  /** 64 hex digits. Computed when it is first asked for. */
   get pubkey(): string {
-    this.known ??= Buffer.from(schnorr.getPublicKey(this.secret)).toString("hex");
+    this.known ??= Buffer.from(signer().publicKey(this.secret)).toString("hex");
     return this.known;
   }
 
@@ -39,7 +49,7 @@ export class RelayKey {
     const { kind, created_at, tags, content } = unsigned;
     const draft = { id: "", pubkey: this.pubkey, created_at, kind, tags, content, sig: "" };
     const id = sha256Hex(encodeEvent(draft).signed);
-    const sig = schnorr.sign(Buffer.from(id, "hex"), this.secret);
+    const sig = signer().sign(Buffer.from(id, "hex"), this.secret, randomBytes(32));
     return { ...draft, id, sig: Buffer.from(sig).toString("hex") };
   }
 
@@ -91,17 +101,18 @@ function readKey(path: string): RelayKey | null {
   }
   const hex = isHex64(text) ? text : decodeKey("nsec", text);
   if (hex === null) throw new Error("it holds neither 64 lower-case hex digits nor an nsec");
-  const secret = Buffer.from(hex, "hex");
-  if (!secp256k1.utils.isValidSecretKey(secret)) throw new Error("it holds no valid secret key");
-  return new RelayKey(secret);
+  if (!isSecretKey(hex)) throw new Error("it holds no valid secret key");
+  return new RelayKey(Buffer.from(hex, "hex"));
 }
 
 /** Appears whole or not at all, and only once, however many processes start at the same time. */
 function makeKey(path: string): RelayKey {
   mkdirSync(dirname(path), { recursive: true });
-  const { secretKey } = schnorr.keygen();
+  let secret = "";
+  do secret = randomBytes(32).toString("hex");
+  while (!isSecretKey(secret));
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  writeFileSync(draft, `${Buffer.from(secretKey).toString("hex")}\n`, {
+  writeFileSync(draft, `${secret}\n`, {
     mode: OWNER_ONLY,
     flag: "wx",
     flush: true,

@@ -1,8 +1,8 @@
 /**
- * BIP-340 Schnorr verification behind one interface; `openSignatureBackend` picks what answers.
- * Owned by no thread: each thread that checks signatures opens its own backend and keeps it.
- * Invariant: every backend fails closed. Whatever it is given, it returns false or true and never
- * throws, and all backends give the same answer.
+ * BIP-340 Schnorr signatures behind one interface; `openSignatureBackend` picks what answers.
+ * Owned by no thread: each thread that checks or makes signatures opens its own backend and keeps
+ * it. Invariant: a check fails closed. Whatever it is given, it returns false or true and never
+ * throws. All backends give the same answers, and make the same signatures.
  */
 
 export type SignatureBackendName = "libsecp256k1" | "noble";
@@ -16,11 +16,18 @@ export interface SignatureBackend {
    * public key `pubkey`. A wrong length is false, although BIP-340 itself allows any message.
    */
   verify(id: Uint8Array, pubkey: Uint8Array, sig: Uint8Array): boolean;
+  /** The x-only public key, 32 bytes, of a valid secret key (`isSecretKey`). */
+  publicKey(secret: Uint8Array): Uint8Array;
+  /** The signature, 64 bytes, of a message of 32 bytes; `random` is 32 bytes that no other has. */
+  sign(id: Uint8Array, secret: Uint8Array, random: Uint8Array): Uint8Array;
 }
 
 export const idBytes = 32;
 export const pubkeyBytes = 32;
 export const sigBytes = 64;
+export const secretBytes = 32;
+/** BIP-340's auxiliary random data. */
+export const randomBytes = 32;
 
 /** The shape every backend asks for before it looks at a byte. Wrong types are false as well. */
 export function isCheckable(id: Uint8Array, pubkey: Uint8Array, sig: Uint8Array): boolean {

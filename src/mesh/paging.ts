@@ -37,6 +37,8 @@ const PAGE_EVENTS_MAX = 20_000;
 
 interface Page {
   readonly count: number;
+  /** How many came that were not asked for. */
+  readonly strays: number;
   /** How many had not come before. */
   readonly fresh: number;
   /** Unix seconds; Infinity for none. */
@@ -83,6 +85,9 @@ class Paging {
   async run(): Promise<void> {
     while (this.wanted > 0 && this.until >= this.filter.since) {
       const page = await this.ask(PAGE_LIMIT, this.filter.since);
+      // A relay that doesn't heed `until`, say: what is older can't be had, and isn't none.
+      const isAstray = page.fresh === 0 && page.strays > 0 && page.hint !== "finish";
+      if (isAstray) throw new PeerFault("it sends events that nobody has asked for");
       if (page.fresh > 0) this.cutSize = Math.max(this.cutSize, this.lastSize);
       this.lastSize = page.count;
       if (page.count > 0 && this.fullSecond !== null) this.sink.onCutSecond(this.fullSecond);
@@ -139,16 +144,20 @@ class Paging {
 
   /** When it breaks off, what has come is known and not given again. */
   private async read(client: RelayClient, asked: FilterJson): Promise<Omit<Page, "fresh">> {
-    let [count, oldest] = [0, Infinity];
+    let [count, strays, oldest] = [0, 0, Infinity];
     let deliveries = 0;
     for await (const delivery of client.subscribe([asked])) {
-      if (delivery.type === "stored") return { count, oldest, hint: delivery.hint };
+      if (delivery.type === "stored") return { count, strays, oldest, hint: delivery.hint };
       deliveries += 1;
       if (Math.max(deliveries, this.seen.size) > PAGE_EVENTS_MAX) {
         throw new PeerFault(`it sent more than ${PAGE_EVENTS_MAX} events at once`);
       }
       const event = this.check(delivery.event);
-      if (event === null) continue;
+      if (typeof event === "string") {
+        if (event === NOT_ASKED_FOR) strays += 1;
+        this.sink.onFlaw(event);
+        continue;
+      }
       count += 1;
       oldest = Math.min(oldest, event.created_at);
       this.give(event);
@@ -156,15 +165,12 @@ class Paging {
     throw new Error("assert: a subscription without an end");
   }
 
-  private check(value: unknown): NostrEvent | null {
+  /** A text says what is wrong with it. */
+  private check(value: unknown): NostrEvent | string {
     const event = parseEvent(value, NO_EVENT_LIMITS);
-    if (typeof event === "string") {
-      this.sink.onFlaw(event);
-      return null;
-    }
-    if (event.created_at <= this.until && matchesFilter(this.filter, event)) return event;
-    this.sink.onFlaw(NOT_ASKED_FOR);
-    return null;
+    if (typeof event === "string") return event;
+    const isAskedFor = event.created_at <= this.until && matchesFilter(this.filter, event);
+    return isAskedFor ? event : NOT_ASKED_FOR;
   }
 
   private give(event: NostrEvent): void {

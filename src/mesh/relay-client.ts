@@ -9,9 +9,11 @@
 import type { RelayKey } from "../crypto/relay-key.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
+import type { ProxyServer } from "./proxy.ts";
 import { type Answer, parseRelayMessage, type RelayMessage } from "./relay-message.ts";
 import { SignIn } from "./sign-in.ts";
 import { type Delivery, Subscription } from "./subscription.ts";
+import { Tunnel } from "./tunnel.ts";
 
 export interface ClientOptions {
   /** Whom to sign in as; null for nobody. */
@@ -22,8 +24,8 @@ export interface ClientOptions {
   readonly timeoutMs: number;
   /** Of a message, in UTF-16 code units. */
   readonly messageLengthMax: number;
-  /** An HTTP proxy, as a URL. */
-  readonly proxy: string | null;
+  /** The way to the relay (proxy.ts); null for the direct one. */
+  readonly proxy: ProxyServer | null;
   readonly onNotice: (text: string) => void;
 }
 
@@ -42,7 +44,11 @@ export const CHALLENGE_WAIT_MS = 1000;
 /** The watch is so much finer than the time-out. */
 const WATCHES_PER_TIMEOUT = 8;
 const NEEDS_SIGN_IN = /^auth-required\b/;
+/** What relays say of messages that they don't know, and not when they greet somebody. */
+const MAY_REFUSE =
+  /\bneg|unknown|unrecogni|unsupported|not (?:supported|implemented)|invalid|bad|parse|error/i;
 const CLOSE_NORMAL = 1000;
+const CLOSE_WAIT_MS = 2000;
 
 interface Published {
   readonly json: string;
@@ -99,13 +105,15 @@ export class RelayClient {
   /** Resolves once it is open and, when there is a key and a challenge, signed in. */
   static async connect(url: string, options: ClientOptions): Promise<RelayClient> {
     const { proxy, timeoutMs } = options;
-    const socket = new WebSocket(url, proxy === null ? {} : { proxy });
+    const tunnel = proxy?.kind === "socks" ? await Tunnel.open(url, proxy.server, timeoutMs) : null;
+    const ownOptions = proxy?.kind === "http" ? { proxy: proxy.url } : {};
+    const socket = tunnel?.connect() ?? new WebSocket(url, ownOptions);
     const client = new RelayClient(url, socket, options);
     const opening = Promise.withResolvers<void>();
     const fail = (why: string) => opening.reject(new PeerError(`can't connect to ${url}: ${why}`));
     const timer = setTimeout(() => fail(`no answer for ${timeoutMs / 1000} s`), timeoutMs);
     socket.onopen = () => opening.resolve();
-    socket.onerror = ({ message }) => fail(shown(message));
+    socket.onerror = ({ message }) => fail(shown(tunnel?.translate(message) ?? message));
     try {
       await opening.promise.finally(() => clearTimeout(timer));
       socket.onerror = ({ message }) => client.fail(new PeerError(shown(message)));
@@ -113,6 +121,7 @@ export class RelayClient {
       return client;
     } catch (error) {
       client.fail(error instanceof Error ? error : new PeerError(String(error)));
+      tunnel?.close();
       throw error;
     }
   }
@@ -157,7 +166,7 @@ export class RelayClient {
 
   /**
    * Sends a NEG-OPEN or NEG-MSG and waits for what comes of it; one at a time. `isOpening`: a
-   * NOTICE is an answer, too, of a relay that doesn't know such messages.
+   * NOTICE may be an answer, too, of a relay that doesn't know such messages.
    */
   async exchange(message: readonly unknown[], isOpening: boolean): Promise<SyncAnswer> {
     if (this.failure !== null) throw this.failure;
@@ -225,7 +234,7 @@ export class RelayClient {
         this.onOk(message.id, message);
         break;
       case "NOTICE":
-        if (this.sync?.isOpening) {
+        if (this.sync?.isOpening && MAY_REFUSE.test(message.text)) {
           this.sync.result.resolve({ kind: "notice", text: message.text });
         } else {
           this.options.onNotice(message.text);
@@ -374,5 +383,9 @@ export class RelayClient {
     this.asked.clear();
     if (this.socket.readyState === WebSocket.OPEN) this.socket.close(CLOSE_NORMAL);
     else this.socket.terminate();
+    // Bun waits for the peer's close frame for ever, and never sees it while it doesn't read.
+    const waitMs = Math.min(CLOSE_WAIT_MS, this.options.timeoutMs);
+    const timer = setTimeout(() => this.socket.terminate(), waitMs).unref();
+    this.socket.onclose = () => clearTimeout(timer);
   }
 }

@@ -173,9 +173,14 @@ function parseSync(
     : { type, syncId, message: bytes };
 }
 
-/** A filter like a REQ's, its `limit` included: what is synced is what a REQ would be sent. */
+/**
+ * A filter like a REQ's, its `limit` included: what is synced is what a REQ would be sent. NIP-77
+ * has one filter; NDK (@nostr-dev-kit/sync 1.0.0) sends it as the one element of an array.
+ */
 function parseSyncFilter(value: unknown, limits: MessageLimits): Filter | null | Reason {
-  const filter = parseFilter(value, limits.searchKinds);
+  const isList = Array.isArray(value) && value.length > 0;
+  if (isList && value.length > 1) return "unsupported: a sync is of one filter only";
+  const filter = parseFilter(isList ? value[0] : value, limits.searchKinds);
   if (filter === null || typeof filter === "string") return filter;
   if (filter.search !== null) return "unsupported: what a search finds can't be synced";
   return countValues(filter) > limits.filterValuesMax ? tooManyValues(limits) : filter;

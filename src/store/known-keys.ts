@@ -13,6 +13,7 @@ import { STRONG_KEYS } from "./term.ts";
 const STEP_KEYS = 10_000;
 
 export class KnownKeys implements KeySink {
+  private readonly db: Database;
   private readonly filter: KeyFilter;
   private readonly select: Statement;
   /** The last key read; null once all have been. */
@@ -21,6 +22,7 @@ export class KnownKeys implements KeySink {
   private lastGone: number | null = 0;
 
   constructor(db: Database, filter: KeyFilter) {
+    this.db = db;
     this.filter = filter;
     this.select = db.prepare("SELECT key FROM term WHERE key > ? ORDER BY key LIMIT ?");
     this.selectGone = db.prepare("SELECT key FROM gone WHERE key > ? ORDER BY key LIMIT ?");
@@ -52,7 +54,11 @@ export class KnownKeys implements KeySink {
   /** Reads some more of what is in the database; true when there is more to read. */
   learn(): boolean {
     if (this.lastGone !== null) this.lastGone = this.read(this.selectGone, this.lastGone);
-    if (this.last !== null) this.last = this.read(this.select, this.last);
+    if (this.last !== null) {
+      this.last = this.read(this.select, this.last);
+      // Each page was of use once: the cache, full of them, is let go of.
+      if (this.last === null) this.db.run("PRAGMA shrink_memory");
+    }
     return this.lastGone !== null || this.last !== null;
   }
 

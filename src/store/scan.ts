@@ -22,6 +22,12 @@ export interface ScanOptions {
   readonly orders?: Orders | null;
 }
 
+/** Who names events by their ids and says no limit wants all of these. */
+export function limitOf({ ids, limit }: Filter, options: ScanOptions): number {
+  const { limitDefault, limitMax } = options;
+  return Math.min(limit ?? Math.max(limitDefault, ids?.size ?? 0), limitMax);
+}
+
 export class Scan {
   /** The commit that the scan ends at: events with a higher `seq` are not its own. */
   readonly headSeq: number;
@@ -51,7 +57,7 @@ export class Scan {
     const { tiesMax, nowSeconds, unseen = null, orders = null } = options;
     const budget = new SearchBudget();
     this.streams = filters.flatMap((asked) => {
-      const limit = Math.min(asked.limit ?? options.limitDefault, options.limitMax);
+      const limit = limitOf(asked, options);
       const filter = sight === null ? asked : sight.narrow(asked);
       if (filter === null) return [];
       const looking = sight?.mustLook(filter) ? sight : null;

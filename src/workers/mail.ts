@@ -286,8 +286,8 @@ export function sendQuery(
 export type QueryBody = Pick<QueryMail, "id" | "filters" | "viewer" | "before">;
 
 /** JSON, because msgpack takes as long for these and ten times as long for long lists. */
-export function parseQueryBody(body: Buffer): QueryBody {
-  const [id, rows, keys, keysBefore] = JSON.parse(body.toString("utf8")) as [
+export function parseQueryBody(body: string): QueryBody {
+  const [id, rows, keys, keysBefore] = JSON.parse(body) as [
     id: string,
     rows: FilterRow[],
     keys?: string[],
@@ -314,7 +314,7 @@ export function readQuery(ring: RingConsumer): QueryMail {
     takenAtMs: view.getFloat64(offset + 24, true),
     changes: view.getInt32(offset + 32, true),
     body,
-    ...parseQueryBody(body),
+    ...parseQueryBody(body.toString("utf8")),
   };
 }
 
@@ -328,11 +328,13 @@ export interface SubscribeMail extends SubscriptionRef {
   /** Events up to this one were the reader's. */
   readonly headSeq: number;
   readonly takenAtMs: number;
+  /** What `parseQueryBody` takes. */
+  readonly text: string;
 }
 
 export function sendSubscribe(
   out: Outbox,
-  mail: Omit<SubscribeMail, keyof QueryBody>,
+  mail: Omit<SubscribeMail, keyof QueryBody | "text">,
   body: Buffer,
 ): void {
   const at = out.reserve(QUERY_HEADER_BYTES + body.length);
@@ -346,6 +348,7 @@ export function sendSubscribe(
 
 /** Of a whole record: its consumer may copy it, and look later. */
 export function parseSubscribe(record: Buffer): SubscribeMail {
+  const text = record.toString("utf8", QUERY_HEADER_BYTES);
   return {
     connId: record.readUInt32LE(0),
     slot: record.readUInt32LE(4),
@@ -353,7 +356,8 @@ export function parseSubscribe(record: Buffer): SubscribeMail {
     headSeq: record.readDoubleLE(16),
     takenAtMs: record.readDoubleLE(24),
     isWidening: isWidening(record),
-    ...parseQueryBody(record.subarray(QUERY_HEADER_BYTES)),
+    text,
+    ...parseQueryBody(text),
   };
 }
 

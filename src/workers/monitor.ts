@@ -13,15 +13,14 @@ import { visibility } from "../config/read-rules.ts";
 import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
-import { encodeEventPrefix } from "../protocol/message.ts";
-import { NOBODY, type Viewer } from "../protocol/visibility.ts";
+import { NOBODY } from "../protocol/visibility.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { decodeText } from "../store/candidate.ts";
-import { monitorKeys } from "../store/plan.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { type Entry, LiveSubscription, LiveSubscriptions } from "./live-subscription.ts";
 import {
   MAIL,
   readConnId,
@@ -33,7 +32,7 @@ import {
   type SubscriptionRef,
 } from "./mail.ts";
 import { type EventMail, readEvent, readEventSeq } from "./mail-event.ts";
-import { FANOUT_HEADER_BYTES, type Recipient, recipientBytes, sendFanout } from "./mail-frames.ts";
+import { FANOUT_HEADER_BYTES, recipientBytes, sendFanout } from "./mail-frames.ts";
 import { RecentEphemerals } from "./recent-ephemerals.ts";
 import { RecentEvents } from "./recent-events.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -46,26 +45,6 @@ const RECIPIENTS_BYTES_MAX = 65536;
 /** The longest recipient: a subscription id of 64 escaped characters. */
 const RECIPIENTS_BYTES_MIN = 1024;
 
-/** The keys its client had signed in with, as far as events up to this `seq` go. */
-interface View {
-  readonly viewer: Viewer;
-  readonly upToSeq: number;
-}
-
-interface Subscription extends Recipient {
-  readonly filters: readonly Filter[];
-  readonly headSeq: number;
-  /** Who it is matched for: the last of its views, and before it those for older commits. */
-  views: readonly View[];
-  /** The last event it was considered for, so that two of its filters send it once. */
-  mark: number;
-}
-
-interface Entry {
-  readonly subscription: Subscription;
-  readonly filter: Filter;
-}
-
 export class Monitor implements Role {
   isStopped = false;
   private readonly websocket: Outbox;
@@ -73,8 +52,7 @@ export class Monitor implements Role {
   private readonly store: EventReader;
   /** Most keys have one entry, and a set of its own would be most of its memory. */
   private readonly index = new Map<number, Entry | Set<Entry>>();
-  /** By connection, then slot. */
-  private readonly clients = new Map<number, Map<number, Entry[]>>();
+  private readonly subscriptions = new LiveSubscriptions();
   private readonly recent = new RecentEvents();
   private readonly recentEphemerals = new RecentEphemerals();
   private readonly ephemeralIds = new Set<string>();
@@ -167,21 +145,21 @@ export class Monitor implements Role {
   }
 
   /** The subscriptions that the event is new to and some filter of which it matches. */
-  private match(mail: EventMail): Subscription[] {
+  private match(mail: EventMail): LiveSubscription[] {
     this.marks += 1;
-    const recipients: Subscription[] = [];
-    const { keys, kind } = mail;
+    const recipients: LiveSubscription[] = [];
+    const { keys, kind, seq } = mail;
     const isHidden = visibility().mayHide(kind, mail.text);
     let event: NostrEvent | null = null;
     for (let i = -1; i < keys.terms.length; i++) {
       const entries = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
       if (entries === undefined) continue;
       event ??= decodeText(mail.text);
-      for (const { subscription, filter } of entries instanceof Set ? entries : [entries]) {
+      for (const { subscription, at } of entries instanceof Set ? entries : [entries]) {
         if (subscription.mark === this.marks) continue;
-        if (mail.seq > 0 && mail.seq <= subscription.headSeq) continue;
-        if (!matchesFilter(filter, event)) continue;
-        const viewer = isHidden ? viewerOf(subscription, mail.seq) : NOBODY;
+        if (seq > 0 && seq <= subscription.headSeq) continue;
+        if (!matchesFilter(subscription.filters[at] as Filter, event)) continue;
+        const viewer = isHidden ? subscription.viewerAt(seq) : NOBODY;
         if (isHidden && !visibility().sees(viewer, event)) continue;
         subscription.mark = this.marks;
         recipients.push(subscription);
@@ -190,11 +168,11 @@ export class Monitor implements Role {
     return recipients;
   }
 
-  private send(recipients: readonly Subscription[], text: Buffer): void {
+  private send(recipients: readonly LiveSubscription[], text: Buffer): void {
     const room = this.websocket.recordBytesMax - FANOUT_HEADER_BYTES - text.length;
     if (room < RECIPIENTS_BYTES_MIN) return; // stored by a process with larger limits
     const listBytesMax = Math.min(room, RECIPIENTS_BYTES_MAX);
-    let piece: Subscription[] = [];
+    let piece: LiveSubscription[] = [];
     let pieceBytes = 0;
     for (const recipient of recipients) {
       const bytes = recipientBytes(recipient);
@@ -210,24 +188,18 @@ export class Monitor implements Role {
   }
 
   private install(mail: SubscribeMail): void {
-    const { connId, slot, gen, filters, headSeq, viewer } = mail;
-    const prefix = Buffer.from(encodeEventPrefix(mail.id));
-    const views = viewer.size === 0 ? NOBODY_EVER : [{ viewer, upToSeq: Infinity }];
-    const subscription = { connId, slot, gen, prefix, filters, headSeq, views, mark: 0 };
-    const isNew = (event: NostrEvent): boolean => visibility().sees(viewer, event);
-    this.replay(subscription, headSeq, mail.takenAtMs, isNew);
-    const entries = filters.map((filter) => ({ subscription, filter }));
-    for (const entry of entries) {
-      for (const key of monitorKeys(entry.filter)) {
+    const subscription = new LiveSubscription(mail);
+    const isNew = (event: NostrEvent): boolean => visibility().sees(mail.viewer, event);
+    this.replay(subscription, mail.headSeq, mail.takenAtMs, isNew);
+    for (const entry of subscription.entries) {
+      for (const key of entry.keys) {
         const found = this.index.get(key);
         if (found === undefined) this.index.set(key, entry);
         else if (found instanceof Set) found.add(entry);
         else if (found !== entry) this.index.set(key, new Set([found, entry]));
       }
     }
-    const slots = this.clients.get(connId);
-    if (slots === undefined) this.clients.set(connId, new Map([[slot, entries]]));
-    else slots.set(slot, entries);
+    this.subscriptions.add(subscription);
   }
 
   /**
@@ -236,17 +208,14 @@ export class Monitor implements Role {
    * matched for the keys it had before.
    */
   private widen({ connId, slot, gen, headSeq, takenAtMs, viewer }: SubscribeMail): void {
-    const subscription = this.clients.get(connId)?.get(slot)?.[0]?.subscription;
-    if (subscription === undefined || subscription.gen !== gen) return; // closed meanwhile
-    const before = viewerOf(subscription, Infinity);
+    const subscription = this.subscriptions.get(connId, slot);
+    if (subscription === null || subscription.gen !== gen) return; // closed meanwhile
+    const before = subscription.viewerAt(Infinity);
     const rules = visibility();
     this.replay(subscription, headSeq, takenAtMs, (event) => {
       return rules.sees(viewer, event) && !rules.sees(before, event);
     });
-    const former = subscription.views
-      .map((view) => ({ ...view, upToSeq: Math.min(view.upToSeq, headSeq) }))
-      .filter((view) => view.upToSeq > this.lastSeq);
-    subscription.views = [...former, { viewer, upToSeq: Infinity }];
+    subscription.widen(viewer, headSeq, this.lastSeq);
   }
 
   /**
@@ -254,7 +223,7 @@ export class Monitor implements Role {
    * came meanwhile: those that match, and that it has not been sent.
    */
   private replay(
-    subscription: Subscription,
+    subscription: LiveSubscription,
     headSeq: number,
     takenAtMs: number,
     isNew: (event: NostrEvent) => boolean,
@@ -278,23 +247,21 @@ export class Monitor implements Role {
 
   private onClose(ref: SubscriptionRef): void {
     this.arrived.delete(keyOf(ref));
-    const slots = this.clients.get(ref.connId);
-    const entries = slots?.get(ref.slot);
-    if (slots === undefined || entries === undefined) return;
-    this.uninstall(entries);
-    slots.delete(ref.slot);
-    if (slots.size === 0) this.clients.delete(ref.connId);
+    const subscription = this.subscriptions.get(ref.connId, ref.slot);
+    if (subscription === null) return;
+    this.uninstall(subscription);
+    this.subscriptions.remove(subscription);
   }
 
   private onGone(connId: number): void {
     for (const [key, { ref }] of this.arrived) if (ref.connId === connId) this.arrived.delete(key);
-    for (const entries of this.clients.get(connId)?.values() ?? []) this.uninstall(entries);
-    this.clients.delete(connId);
+    for (const subscription of this.subscriptions.of(connId)) this.uninstall(subscription);
+    this.subscriptions.removeAll(connId);
   }
 
-  private uninstall(entries: readonly Entry[]): void {
+  private uninstall({ entries }: LiveSubscription): void {
     for (const entry of entries) {
-      for (const key of monitorKeys(entry.filter)) {
+      for (const key of entry.keys) {
         const found = this.index.get(key);
         if (found instanceof Set) found.delete(entry);
         if (found === entry || (found instanceof Set && found.size === 0)) this.index.delete(key);
@@ -311,14 +278,6 @@ export class Monitor implements Role {
     }
     return false;
   }
-}
-
-const NOBODY_EVER: readonly View[] = [{ viewer: NOBODY, upToSeq: Infinity }];
-
-/** `seq` of an ephemeral event is not positive: it is of now. */
-function viewerOf({ views }: Subscription, seq: number): Viewer {
-  const view = seq <= 0 ? views.at(-1) : views.find(({ upToSeq }) => seq <= upToSeq);
-  return (view as View).viewer;
 }
 
 function keyOf(ref: SubscriptionRef): string {

@@ -132,7 +132,7 @@ export class Negentropy implements Role {
   }
 
   private onOpen({ connId, messageBytes, head, rest }: SyncMail): void {
-    const { id, filters, viewer } = parseQueryBody(head);
+    const { id, filters, viewer } = parseQueryBody(head.toString("utf8"));
     this.end(this.syncs.get(connId, id), null);
     const sight = new Sight(visibility(), viewer);
     const sync = new Sync(connId, { id, filter: filters[0] ?? null, sight }, rest, messageBytes);

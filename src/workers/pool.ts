@@ -63,6 +63,9 @@ export function threadCounts(settings: Settings, cores = cpus().length): ThreadC
   };
 }
 
+/** What has nothing to do for the first clients: what comes meanwhile waits in their rings. */
+const LATE: ReadonlySet<RoleName> = new Set(["negentropy", "indexer"]);
+
 /** Room for two of the largest records, so that any one always fits (see ring.ts). */
 function ringCapacity(settings: Settings): number {
   const filterBytes = FILTER_BYTES + KIND_BYTES * searchKinds(settings).size;
@@ -138,12 +141,16 @@ function wire(settings: Settings) {
 
 type Wired = ReturnType<typeof wire>;
 
-/** Starts all workers; resolves once each of them runs. */
+/**
+ * Starts all workers; resolves once those run that clients wait for. The database must be there.
+ */
 export async function startPool(settings: Settings): Promise<Pool> {
   const wired = wire(settings);
   const challengeSecret = makeChallengeSecret();
   const stations = makeStations(settings, wired, challengeSecret);
-  await startAll(stations);
+  const isLate = ({ role }: Station): boolean => LATE.has(role);
+  await Promise.all(stations.filter((station) => !isLate(station)).map(startWorker));
+  for (const station of stations.filter(isLate)) void startWorker(station);
   const { toMain, mainIngester, mainReader } = wired;
   const main = wired.bell.main[0] as Doorbell;
   return {
@@ -162,7 +169,6 @@ export async function startPool(settings: Settings): Promise<Pool> {
   };
 }
 
-/** The writer's first. */
 function makeStations(settings: Settings, wired: Wired, challengeSecret: string): Station[] {
   const { ingesterWriter, ingesterReader, ingesterMonitor, readerMonitor, writerMonitor } = wired;
   const recentIds = new RecentIds().shared;
@@ -228,13 +234,6 @@ interface Wires {
   readonly monitors?: readonly RingEnd[];
   readonly negentropies?: readonly RingEnd[];
   readonly indexers?: readonly RingEnd[];
-}
-
-/** The writer first: it creates and migrates the database that the others open. */
-async function startAll(stations: readonly Station[]): Promise<void> {
-  const [writer, ...others] = stations;
-  await startWorker(writer as Station);
-  await Promise.all(others.map(startWorker));
 }
 
 function startWorker(station: Station): Promise<void> {

@@ -53,8 +53,10 @@ export function openOutbox(end: RingEnd, ownBell: Doorbell): Outbox {
   return new Outbox(new RingProducer(end.ring), new Doorbell(end.bell), ownBell);
 }
 
-/** When a thread's garbage is collected: after so many records, and so long without any. */
+/** When a thread's garbage is collected: after so many records, and so long without any work. */
 const GARBAGE_RECORDS_MIN = 1000;
+/** What a turn without records counts for, that was a piece of something larger. */
+const PIECE_RECORDS = 50;
 const QUIET_MS = 900; // less than an idle thread sleeps
 const COLLECT_EVERY_MS = 10_000;
 
@@ -78,7 +80,7 @@ export function runThread(inbox: Inbox, role: Role): void {
     const count = inbox.drain(role.visit);
     const sleepMs = role.turn(count);
     inbox.release();
-    housekeeping.note(count);
+    housekeeping.note(count === 0 && sleepMs === 0 ? PIECE_RECORDS : count);
     if (count === 0 && sleepMs > 0 && !role.isStopped) inbox.bell.wait(seen, sleepMs);
   }
   role.stop();
@@ -92,14 +94,14 @@ export function runThread(inbox: Inbox, role: Role): void {
 class Housekeeping {
   /** At first what starting has left. */
   private records = GARBAGE_RECORDS_MIN;
-  private lastRecordAt = 0;
+  private workedAt = 0;
   private collectedAt = Number.NEGATIVE_INFINITY;
 
-  /** After each turn. */
-  note(count: number): void {
-    this.records += count;
+  /** After each turn, of what it has dealt with. */
+  note(records: number): void {
+    this.records += records;
     const now = performance.now();
-    if (count > 0) this.lastRecordAt = now;
+    if (records > 0) this.workedAt = now;
     else if (this.isDue(now)) {
       Bun.gc(true);
       this.records = 0;
@@ -109,6 +111,6 @@ class Housekeeping {
 
   private isDue(now: number): boolean {
     if (this.records < GARBAGE_RECORDS_MIN) return false;
-    return now - this.lastRecordAt >= QUIET_MS && now - this.collectedAt >= COLLECT_EVERY_MS;
+    return now - this.workedAt >= QUIET_MS && now - this.collectedAt >= COLLECT_EVERY_MS;
   }
 }

@@ -36,13 +36,14 @@ async function idleConnections(bench: Bench): Promise<Row[]> {
   const count = bench.sizes.idle;
   return withRelay(bench, bench.target.makeFolder(), async (relay) => {
     const random = new Random(SEED);
+    await Bun.sleep(bench.sizes.settleS * 1000); // threads may still be starting
     const before = readMemory(relay.process.pid);
     const sockets = await connectMany(relay.port, count);
     for (let i = 0; i < count; i += SUBSCRIBING_MAX) {
       const some = sockets.slice(i, i + SUBSCRIBING_MAX);
       await Promise.all(some.map((socket) => subscribe(socket, random)));
     }
-    await Bun.sleep(bench.sizes.settleS * 1000);
+    await Bun.sleep(bench.sizes.collectS * 1000);
     const memory = memoryFigures(relay);
     const grown = readMemory(relay.process.pid).rssAnonBytes - before.rssAnonBytes;
     const cost = await measure(relay, () => Bun.sleep(bench.sizes.idleS * 1000));

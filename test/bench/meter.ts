@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -103,6 +104,11 @@ export function readMemory(pid: number): MemoryReading {
     rssAnonBytes: bytes("RssAnon"),
     rssBytesMax: bytes("VmHWM"),
   };
+}
+
+/** From now on `rssBytesMax` is the most there is from now on (proc_pid_clear_refs(5)). */
+export function resetMemoryMax(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
 
 /** Bytes the process had the kernel write to disk, so far. */

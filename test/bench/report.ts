@@ -34,6 +34,17 @@ const MORE: Readonly<Record<string, string>> = {
   live_p50Ms: "delivery p50",
   live_p99Ms: "p99",
   cpuShare: "CPU of one core",
+  syncMs: "time",
+  commandCpuMs: "the command's CPU",
+  commandRssBytes: "its RSS",
+  sentBytes: "sent",
+  receivedBytes: "received",
+  roundTrips: "round trips",
+  rssBeforeBytes: "the relay's RSS before",
+  rssPeakBytes: "at most",
+  rssAfterBytes: "after",
+  anonBeforeBytes: "its RssAnon before",
+  anonPeakBytes: "at most",
 };
 
 /** `12.3`, `1,234`: three digits or more. */

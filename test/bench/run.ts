@@ -10,6 +10,7 @@ import { mixedScenarios } from "./mixed.ts";
 import { requestScenarios } from "./requests.ts";
 import type { Row, Scenario, Sizes } from "./scenario.ts";
 import { addRound, type Summary } from "./summary.ts";
+import { syncScenarios } from "./sync.ts";
 import type { Target } from "./target.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -19,10 +20,20 @@ export const SCENARIOS: readonly Scenario[] = [
   ...mixedScenarios,
   ...idleScenarios,
   ...commandScenarios,
+  ...syncScenarios,
 ];
 
 /** Those that say something about a larger database too. */
-export const SCENARIOS_BY_SIZE = ["req", "kinds", "empty", "heavy", "count", "export", "start"];
+export const SCENARIOS_BY_SIZE = [
+  "req",
+  "kinds",
+  "empty",
+  "heavy",
+  "count",
+  "export",
+  "start",
+  "sync",
+];
 
 export interface Task {
   readonly scenario: Scenario;

@@ -48,8 +48,12 @@ export interface Sizes {
   readonly idleS: number;
   readonly starts: number;
   readonly syncs: number;
+  /** That both sides of `nandu sync` have. */
+  readonly syncEvents: number;
   /** How long memory is given to settle before it is read. */
   readonly settleS: number;
+  /** By when threads that are idle have collected their garbage (src/workers/thread.ts). */
+  readonly collectS: number;
 }
 
 export const MEASURING: Sizes = {
@@ -72,7 +76,9 @@ export const MEASURING: Sizes = {
   idleS: 3,
   starts: 5,
   syncs: 200,
+  syncEvents: 100_000,
   settleS: 3,
+  collectS: 12,
 };
 
 /** Too small to say anything about speed; enough to show that everything asked for happens. */
@@ -96,7 +102,9 @@ export const SMOKE: Sizes = {
   idleS: 0.01,
   starts: 1,
   syncs: 5,
+  syncEvents: 400,
   settleS: 0.01,
+  collectS: 0.01,
 };
 
 export interface Bench {

@@ -1,6 +1,7 @@
 // nostr-tools' SimplePool and Relay.
 
 import { expect, test } from "bun:test";
+import { nip77 } from "nostr-tools";
 import type { EventTemplate, VerifiedEvent } from "nostr-tools/core";
 import {
   computeOffset,
@@ -14,7 +15,9 @@ import { fetchRelayInformation } from "nostr-tools/nip11";
 import { SimplePool, useWebSocketImplementation } from "nostr-tools/pool";
 import { Relay, useWebSocketImplementation as useInRelay } from "nostr-tools/relay";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { Client } from "../support/client.ts";
 import { EventFactory } from "../support/events.ts";
+import { newestFirst, Topic } from "../support/topic.ts";
 import { sha256Hex } from "../support/unsigned-events.ts";
 import { checkWebSockets } from "../support/checked-web-socket.ts";
 import { type ClientUnderTest, plain, testClient } from "./client-suite.ts";
@@ -163,4 +166,42 @@ test("nostr-tools makes out of a COUNT's registers how many have reacted (NIP-45
   expect(hll).toBe(hllEncode(registers));
   expect(estimateCount(hllDecode(hll as string) as Uint8Array)).toBe(20);
   client.close();
+});
+
+test("nostr-tools syncs (NIP-77), and both sides come to have the same", async () => {
+  const topic = new Topic("synced by nostr-tools");
+  const all = topic.makeAt(Array.from({ length: 150 }, (_, i) => 1_700_000_000 + (i >> 1)));
+  const other = await Client.connect(relay.url);
+  await other.publishAll(all.filter((_, i) => i % 3 !== 1));
+  const known = new Map(all.filter((_, i) => i % 3 !== 0).map((event) => [event.id, event]));
+  const client = await Relay.connect(relay.url);
+  const compare = async (): Promise<{ have: Set<string>; need: Set<string> }> => {
+    const storage = new nip77.NegentropyStorageVector();
+    for (const { id, created_at } of known.values()) storage.insert(created_at, id);
+    storage.seal();
+    const [have, need] = [new Set<string>(), new Set<string>()];
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const sync = new nip77.NegentropySync(client, storage, topic.filter as Filter, {
+      onhave: (id) => void have.add(id),
+      onneed: (id) => void need.add(id),
+      onclose: resolve,
+    });
+    await sync.start();
+    expect(await promise).toBeUndefined();
+    return { have, need };
+  };
+
+  const { have, need } = await compare();
+  expect([have.size, need.size]).toEqual([50, 50]);
+  for (const id of have) await client.publish(known.get(id) as Event);
+  const pool = new SimplePool();
+  for (const event of await pool.querySync([relay.url], { ids: [...need] })) {
+    known.set(event.id, plain(event as NostrEvent));
+  }
+  expect(newestFirst([...known.values()])).toEqual(newestFirst(all));
+  expect(await other.query(topic.filter)).toEqual(newestFirst(all));
+  expect(await compare()).toEqual({ have: new Set(), need: new Set() });
+  pool.destroy();
+  client.close();
+  other.close();
 });

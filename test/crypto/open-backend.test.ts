@@ -92,11 +92,13 @@ test("a worker opens its own backend and gets the same answers", async () => {
   expect(answer).toEqual({ name: backend.name, good: true, damaged: false });
 });
 
-test("the probe refuses a backend that always says yes or always says no", () => {
-  const detail = "test";
-  expect(passesProbe({ name: "noble", detail, verify: () => true })).toBe(false);
-  expect(passesProbe({ name: "noble", detail, verify: () => false })).toBe(false);
-  expect(passesProbe(openSignatureBackend({ library: "off" }).backend)).toBe(true);
+test("the probe refuses a backend that gets any of it wrong", () => {
+  const { backend } = openSignatureBackend({ library: "off" });
+  expect(passesProbe(backend)).toBe(true);
+  expect(passesProbe({ ...backend, verify: () => true })).toBe(false);
+  expect(passesProbe({ ...backend, verify: () => false })).toBe(false);
+  expect(passesProbe({ ...backend, publicKey: (secret) => secret })).toBe(false);
+  expect(passesProbe({ ...backend, sign: () => probeSig.slice().reverse() })).toBe(false);
 });
 
 test("measuring takes about the time it was given and counts checks", () => {

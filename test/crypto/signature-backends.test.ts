@@ -26,6 +26,9 @@ const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"));
 
 interface Vector {
   index: string;
+  /** Empty in those that are only to be checked. */
+  secret: Uint8Array;
+  random: Uint8Array;
   pubkey: Uint8Array;
   message: Uint8Array;
   sig: Uint8Array;
@@ -38,9 +41,11 @@ function readVectors(): Vector[] {
     .trim()
     .split("\n");
   return rows.slice(1).map((row) => {
-    const [index, , pubkey, , message, sig, result, ...comment] = row.split(",");
+    const [index, secret, pubkey, random, message, sig, result, ...comment] = row.split(",");
     return {
       index: index ?? "",
+      secret: bytes(secret ?? ""),
+      random: bytes(random ?? ""),
       pubkey: bytes(pubkey ?? ""),
       message: bytes(message ?? ""),
       sig: bytes(sig ?? ""),
@@ -77,6 +82,27 @@ for (const backend of backends) {
         expect(backend.verify(vector.message, vector.pubkey, vector.sig)).toBe(vector.isValid);
       });
     }
+
+    test.each(readVectors().filter(({ secret }) => secret.length > 0))(
+      "makes the public key and the signature of BIP-340 vector $index",
+      ({ secret, random, message, pubkey, sig }) => {
+        expect(Buffer.from(backend.publicKey(secret))).toEqual(Buffer.from(pubkey));
+        expect(Buffer.from(backend.sign(message, secret, random))).toEqual(Buffer.from(sig));
+      },
+    );
+
+    test("signs with no secret that is none, and with nothing of another length", () => {
+      const [secret, id] = [bytes("0340".repeat(16)), bytes("99".repeat(32))];
+      const none = [new Uint8Array(32), new Uint8Array(32).fill(0xff), secret.slice(1)];
+      for (const wrong of none) {
+        expect(() => backend.publicKey(wrong)).toThrow();
+        expect(() => backend.sign(id, wrong, id)).toThrow();
+      }
+      expect(() => backend.sign(id, secret, id.slice(1))).toThrow();
+      expect(backend.verify(id, backend.publicKey(secret), backend.sign(id, secret, id))).toBe(
+        true,
+      );
+    });
 
     test("refuses a message of any length but 32, even correctly signed", () => {
       const secret = bytes("0340".repeat(16));
@@ -172,7 +198,10 @@ describe.skipIf(!isNativeHere)("libsecp256k1 beside noble", () => {
       const secret = random(32);
       const pubkey = schnorr.getPublicKey(secret);
       const id = random(32);
-      const sig = schnorr.sign(id, secret, random(32));
+      const aux = random(32);
+      const sig = noble.sign(id, secret, aux);
+      expect(Buffer.from(opened.sign(id, secret, aux))).toEqual(Buffer.from(sig));
+      expect(Buffer.from(opened.publicKey(secret))).toEqual(Buffer.from(pubkey));
       const [low = 0, high = 0] = random(2);
       const bit = low | (high << 8);
       const cases: [string, Uint8Array, Uint8Array, Uint8Array][] = [

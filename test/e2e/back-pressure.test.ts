@@ -59,8 +59,12 @@ describe("a client that never reads", () => {
   }, 60_000);
 
   test("and subscribes to live events is cut off at its limit, with all it held", async () => {
-    // Without a search index, whose files are opened at any time.
-    const flags = ["--relay-outbound-bytes-max=2097152", "--search-kinds="];
+    // Without threads that open files at any time.
+    const flags = [
+      "--relay-outbound-bytes-max=2097152",
+      "--search-kinds=",
+      "--negentropy-enabled=false",
+    ];
     await using relay = await RelayProcess.start({ flags });
     const client = await Client.connect(relay.url);
     const factory = new EventFactory(3);

@@ -184,6 +184,17 @@ describe("upload", () => {
     expect(newestFirst(target.events)).toEqual(newestFirst([known, ...good]));
   });
 
+  test("with a relay that has other words for each refusal, keeps a few of them", async () => {
+    using dir = new TempDir();
+    const events = notes(...Array.from({ length: 60 }, (_, i) => i + 1));
+    storeAll(dir.path, events);
+    using target = new FakeRelay([], { refuses: ({ id }) => `blocked: ${id}` });
+    const { code, report } = await runTransfer(dir.path, "upload", target.url);
+    const lines = report.trimEnd().split("\n");
+    expect([code, lines.length]).toEqual([3, 53]);
+    expect(lines.slice(0, 3)).toEqual(["up: 60 events", "  0 taken", "  10 for other reasons"]);
+  });
+
   test("to nandu, which has it all from then on", async () => {
     using dir = new TempDir();
     const events = notes(100, 200, 300);

@@ -66,6 +66,24 @@ test("both ways, without an echo, and what is older stays where it is", async ()
   expect(other.events).toEqual([old, there, here, last]);
 });
 
+test("a relay that has been live, and takes nothing while it starts, is tried again", async () => {
+  const missed = make();
+  using other = new FakeRelay([], { refusesReqs: [2] });
+  await using command = stream(other.url, "--filter", '{"kinds":[1]}');
+  await command.says("receiving what is new");
+  other.dropAll();
+  other.publish(missed);
+  await command.says("receiving what is new", 2);
+  await client.find("EVENT", "live", missed);
+  const { code, stderr } = await command.end();
+  expect(code).toBe(0);
+  const live = "nandu: receiving what is new\n";
+  const refused = "nandu: it refused the request: error: starting: again\n";
+  expect(reportOf(stderr)).toStartWith(
+    `${live}nandu: the connection was closed (1006): again\n${refused}${live}`,
+  );
+});
+
 test("what is published while the connection is down comes when it is back", async () => {
   const [first, missed, later] = [make(), make(), make()];
   const unwanted = make(7);

@@ -164,12 +164,12 @@ test("beside a relay that runs, whose subscribers see what comes", async () => {
 
 test("without negentropy a comparison alone can't be had", async () => {
   using dir = new TempDir();
-  using other = new FakeRelay([], { answerToOther: () => ["NOTICE", "what?"] });
+  using other = new FakeRelay([], { answerToOther: () => ["NOTICE", "bad message"] });
   expect(await runTransfer(dir.path, "sync", "--dir=none", "--print-missing", other.url)).toEqual({
     code: 1,
     stdout: "",
     report:
-      "nandu: it has no negentropy (NIP-77): what?\n" +
+      "nandu: it has no negentropy (NIP-77): bad message\n" +
       "nandu: without that, what is missing can't be told\n",
   });
 });

@@ -107,6 +107,12 @@ test("what is no event, or was not asked for, is a flaw of that relay", async ()
   ]);
 });
 
+test("a relay that doesn't heed `until` isn't taken to have no more", async () => {
+  const { got, problem } = await page(notes(10, 20, 30, 40, 50), { limit: 2, ignoresUntil: true });
+  expect(got.map(({ created_at }) => created_at)).toEqual([50, 40]);
+  expect(problem).toBe("PeerFault: it sends events that nobody has asked for");
+});
+
 test("events without an end are a fault of that relay, and not asked for again", async () => {
   const [note] = notes(10) as [NostrEvent];
   const endless = (count: number) => ({ ...note, id: count.toString(16).padStart(64, "0") });

@@ -78,6 +78,15 @@ describe("differences", () => {
     expect(messages.at(-1)).toEqual(["NEG-CLOSE", "N"]);
   });
 
+  test("are found at a relay that greets its clients, too", async () => {
+    const greeting = "Welcome! Pay at https://relay.example to publish here";
+    const habits = { ...responder(theirs), preludes: [["NOTICE", greeting]] };
+    const { result, session } = await compare(ours, habits);
+    if (!("kind" in result) || result.kind !== "found") throw new Error(JSON.stringify(result));
+    expect([...result.need].toSorted()).toEqual(idsOf(there));
+    expect(session.notices).toEqual([greeting]);
+  });
+
   test("are found from the start again when the relay ends the sync", async () => {
     const { result, session } = await compare(ours, responder(theirs, 2));
     if (!("kind" in result) || result.kind !== "found") throw new Error(JSON.stringify(result));

@@ -1,6 +1,7 @@
 // The client of other relays: refusals, sign-ins, silence, hostile peers, and bounds.
 
 import { describe, expect, test } from "bun:test";
+import { type AddressInfo, createServer } from "node:net";
 import { RelayKey } from "../../src/crypto/relay-key.ts";
 import { Publisher } from "../../src/mesh/publisher.ts";
 import { type ClientOptions, RelayClient } from "../../src/mesh/relay-client.ts";
@@ -259,8 +260,46 @@ test("a proxy is asked for the way to the relay, and nothing else goes past it",
       },
     },
   });
-  const client = await connect(relay.url, { proxy: `http://127.0.0.1:${proxy.port}` });
+  const client = await connect(relay.url, {
+    proxy: { kind: "http", url: `http://127.0.0.1:${proxy.port}` },
+  });
   expect(await stored(client, {})).toEqual(events);
   expect(heads).toEqual([`CONNECT 127.0.0.1:${target} HTTP/1.1`]);
   client.close();
 });
+
+test.each([0, 20_000])(
+  "a peer that doesn't close is left, with %d events unread",
+  async (count) => {
+    const [event] = make(1) as [NostrEvent];
+    const text = Buffer.from(JSON.stringify(["EVENT", "n1", event]));
+    const frame = Buffer.concat([Buffer.of(0x81, 126, text.length >> 8, text.length & 255), text]);
+    const ended = Promise.withResolvers<void>();
+    const server = createServer((socket) => {
+      socket.on("error", () => {}); // what it still sends comes too late
+      socket.on("close", () => ended.resolve());
+      socket.once("data", (head) => {
+        socket.write(accept(head.toString()));
+        socket.once("data", () => socket.write(Buffer.alloc(count * frame.length, frame)));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const client = await connect(`ws://127.0.0.1:${port}`, { timeoutMs: 50 });
+    const subscription = client.subscribe([{}]);
+    while (count > 0 && !subscription.hasKept) await new Promise(setImmediate);
+    client.close();
+    await ended.promise;
+    server.close();
+  },
+);
+
+/** The answer to a handshake (RFC 6455, 4.2.2). */
+function accept(head: string): string {
+  const key = /^Sec-WebSocket-Key: (.*)$/im.exec(head)?.[1]?.trim() ?? "";
+  const hash = new Bun.CryptoHasher("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+  return (
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+    `Sec-WebSocket-Accept: ${hash.digest("base64")}\r\n\r\n`
+  );
+}

@@ -286,12 +286,14 @@ describe("messages of syncs (NIP-77)", () => {
   const parse = (text: string): unknown =>
     parseClientMessage(text, { ...limits, searchKinds: new Set([1]), hasSyncs: true });
   const message = Buffer.from("6100ff", "hex");
+  const zero = Buffer.of(0);
   const kinds = new Set([1, 30_023]);
   const opens: [desc: string, text: string, filter: unknown, message: Buffer][] = [
     ["of everything", '["NEG-OPEN","n",{},"6100ff"]', MATCH_ALL, message],
     ["of kinds", '["NEG-OPEN","n",{"kinds":[1,30023]},"6100ff"]', { ...MATCH_ALL, kinds }, message],
     ["with a limit", '["NEG-OPEN","n",{"limit":3},"6100ff"]', { ...MATCH_ALL, limit: 3 }, message],
     ["of nothing", '["NEG-OPEN","n",{"kinds":[]},"6100ff"]', null, message],
+    ["of a list of one", '["NEG-OPEN","n",[{"limit":3}],"00"]', { ...MATCH_ALL, limit: 3 }, zero],
     ["with more behind it", '["NEG-OPEN","n",{},"6100ff",1]', MATCH_ALL, message],
     ["without a byte", '["NEG-OPEN","n",{},""]', MATCH_ALL, Buffer.alloc(0)],
     ["that searches for nothing", '["NEG-OPEN","n",{"search":""},"6100ff"]', MATCH_ALL, message],
@@ -319,7 +321,9 @@ describe("messages of syncs (NIP-77)", () => {
     ['["NEG-MSG","n",{},"61"]', "n", noHex],
     ['["NEG-MSG","n","zz"]', "n", noHex],
     ['["NEG-OPEN","n"]', "n", noFilter],
-    ['["NEG-OPEN","n",[{}],"61"]', "n", noFilter],
+    ['["NEG-OPEN","n",[],"61"]', "n", noFilter],
+    ['["NEG-OPEN","n",[[{}]],"61"]', "n", noFilter],
+    ['["NEG-OPEN","n",[{},{}],"61"]', "n", "unsupported: a sync is of one filter only"],
     ['["NEG-OPEN","n","{}","61"]', "n", noFilter],
     ['["NEG-OPEN","n",{"ids":1},"61"]', "n", `invalid: ids must be an array of 64 ${LOWER_HEX}`],
     ['["NEG-OPEN","n",{"x":1},"61"]', "n", 'unsupported: unknown filter key "x"'],

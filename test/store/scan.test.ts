@@ -178,6 +178,10 @@ describe("one filter", () => {
     expect(count({ limit: 6 })).toEqual([5, "more"]);
     expect(count({ limit: 3 })).toEqual([3, "more"]);
     expect(count({})).toEqual([1, "more"]);
+    const ids = events.map(({ id }) => id);
+    expect(count({ ids: ids.slice(0, 4) })).toEqual([4, "finish"]);
+    expect(count({ ids: ids.slice(0, 4), limit: 2 })).toEqual([2, "more"]);
+    expect(count({ ids: ids.slice(0, 7) })).toEqual([5, "more"]);
   });
 });
 

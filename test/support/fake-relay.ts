@@ -2,7 +2,7 @@
 // connections, wants a sign-in, refuses events, or sends what no relay may. Keeps what it is sent.
 
 import { type NostrEvent } from "../../src/protocol/event.ts";
-import { type Filter, matchesFilter, parseFilter } from "../../src/protocol/filter.ts";
+import { type Filter, matchesFilter, parseFilter, UNTIL_MAX } from "../../src/protocol/filter.ts";
 import { newestFirst } from "./topic.ts";
 
 type Socket = Bun.ServerWebSocket<Connection>;
@@ -24,6 +24,8 @@ export interface Habits {
   readonly drops?: number[];
   /** Drops each of these connections after so many events taken, before the OK. */
   readonly dropsUp?: number[];
+  /** Refuses each of these REQs, counted from 1. */
+  readonly refusesReqs?: readonly number[];
   /** From this REQ on, counted from 1, it answers nothing. */
   readonly hangsAt?: number;
   readonly needsSignIn?: boolean;
@@ -42,6 +44,10 @@ export interface Habits {
   /** The answer to a message that isn't NIP-01: null for none. */
   readonly answerToOther?: ((message: readonly unknown[]) => readonly unknown[] | null) | null;
   readonly refuses?: (event: NostrEvent) => string | null;
+  /** Sends newer events than it is asked for. */
+  readonly ignoresUntil?: boolean;
+  /** Speaks TLS: a key and its certificate, as PEM. */
+  readonly pem?: string;
 }
 
 const CHALLENGE = "a challenge";
@@ -70,6 +76,7 @@ export class FakeRelay {
     this.server = Bun.serve<Connection>({
       port: 0,
       hostname: "127.0.0.1",
+      ...(habits.pem === undefined ? {} : { tls: { key: habits.pem, cert: habits.pem } }),
       fetch: (request, server) => {
         const data = { isSignedIn: false, sentCount: 0 };
         return server.upgrade(request, { data }) ? undefined : new Response("no", { status: 404 });
@@ -190,7 +197,8 @@ export class FakeRelay {
       this.sendEndlessly(socket, id, 0);
       return;
     }
-    const filters = asked.map((one) => parseFilter(one) as Filter);
+    const heeded = habits.ignoresUntil ? { until: UNTIL_MAX } : null;
+    const filters = asked.map((one) => parseFilter({ ...(one as object), ...heeded }) as Filter);
     const limit = Math.min(...filters.map((one) => one.limit ?? 1e9), habits.limit ?? 1e9);
     const all = this.events.filter((event) => filters.some((one) => matchesFilter(one, event)));
     const sent = newestFirst(all).slice(0, limit);
@@ -200,6 +208,10 @@ export class FakeRelay {
       return;
     }
     this.reqCount += 1;
+    if (habits.refusesReqs?.includes(this.reqCount)) {
+      socket.send(JSON.stringify(["CLOSED", id, "error: starting"]));
+      return;
+    }
     if (this.reqCount >= (habits.hangsAt ?? Infinity)) {
       this.waiting.resolve();
       return;

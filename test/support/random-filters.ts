@@ -51,7 +51,8 @@ export function naiveScan(
   const sent = new Set<NostrEvent>();
   let hint: NaiveAnswer["hint"] = filters.some(({ limit }) => limit === 0) ? null : "finish";
   for (const filter of filters) {
-    const limit = Math.min(filter.limit ?? limits.limitDefault, limits.limitMax);
+    const own = filter.limit ?? Math.max(limits.limitDefault, new Set(filter.ids).size);
+    const limit = Math.min(own, limits.limitMax);
     if (limit === 0) continue;
     const matching = sorted.filter((event) => naiveMatches(filter, event));
     const last = matching[limit - 1]?.created_at;

@@ -5,4 +5,5 @@ import { importCommand, runImport } from "../../src/cli/import.ts";
 
 const entry = new URL("./failing-import-worker.ts", import.meta.url);
 const command = { ...importCommand, run: (args: readonly string[]) => runImport(args, entry) };
-process.exit(await runCommand(command, process.argv.slice(2)));
+const listed = { name: "import", summary: "", load: async () => command };
+process.exit(await runCommand(listed, process.argv.slice(2)));

@@ -208,9 +208,11 @@ describe("on the road of subscriptions", () => {
     expect(Array.from({ length: longest }, (_, i) => fits(i)).every(Boolean)).toBe(true);
     const mail = { connId: 1, slot: 2, gen: 3, headSeq: 4, takenAtMs: 5, isWidening: false };
     const filters = [filterOf(longest)];
-    sendSubscribe(small.out, mail, encode(filters) as Buffer);
+    const body = encode(filters) as Buffer;
+    sendSubscribe(small.out, mail, body);
     expect(small.receive(MAIL.subscribe, readWholeSubscribe)).toEqual({
       ...mail,
+      text: body.toString(),
       id: "x",
       filters,
       viewer: NOBODY,
@@ -224,13 +226,11 @@ describe("on the road of subscriptions", () => {
     const viewer = new Set(random.list(random.below(3), () => random.text(64)));
     const id = random.text(64);
     const filters = random.list(random.below(5), () => makeFilter(random));
-    sendSubscribe(
-      post.out,
-      mail,
-      encodeQuery(post.out, id, encodeFilters(filters), viewer) as Buffer,
-    );
+    const body = encodeQuery(post.out, id, encodeFilters(filters), viewer) as Buffer;
+    sendSubscribe(post.out, mail, body);
     expect(post.receive(MAIL.subscribe, readWholeSubscribe)).toEqual({
       ...mail,
+      text: body.toString(),
       id,
       filters,
       viewer,

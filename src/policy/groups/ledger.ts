@@ -34,8 +34,8 @@ import { textConcernsGroups } from "./text.ts";
 const AHEAD_S_MAX = 10;
 
 /**
- * A signature takes the writer a millisecond, thirty times what an event does. So who joins or
- * leaves is told to come again when many do at once, and metadata waits.
+ * A signature may take the writer a millisecond (@noble/curves), thirty times what an event does.
+ * So who joins or leaves is told to come again when many do at once, and metadata waits.
  */
 const ANSWERS_PER_SECOND_MAX = 200;
 const SIGNATURES_PER_SECOND_MAX = 500;

@@ -1,0 +1,128 @@
+// Subscriptions as a monitor keeps them. Most wait for long, or are closed before an event comes
+// near them. Such a one is its text and the keys it is found by, a sixth of the memory of its
+// filters, which are made when the first event comes that has one of these keys.
+
+import type { Filter } from "../protocol/filter.ts";
+import { encodeEventPrefix } from "../protocol/message.ts";
+import { NOBODY, type Viewer } from "../protocol/visibility.ts";
+import { monitorKeys } from "../store/plan.ts";
+import { parseQueryBody, type SubscribeMail } from "./mail.ts";
+import type { Recipient } from "./mail-frames.ts";
+
+/** The keys its client had signed in with, as far as events up to this `seq` go. */
+interface View {
+  readonly viewer: Viewer;
+  readonly upToSeq: number;
+}
+
+/** One of its filters. */
+export interface Entry {
+  readonly subscription: LiveSubscription;
+  /** Which of them. */
+  readonly at: number;
+  readonly keys: readonly number[];
+}
+
+/** What a subscription's text says. */
+interface Said {
+  readonly filters: readonly Filter[];
+  readonly prefix: Buffer;
+}
+
+const NOBODY_EVER: readonly View[] = [{ viewer: NOBODY, upToSeq: Infinity }];
+
+export class LiveSubscription implements Recipient {
+  readonly connId: number;
+  readonly slot: number;
+  readonly gen: number;
+  readonly headSeq: number;
+  readonly entries: readonly Entry[];
+  /** The last event it was considered for, so that two of its filters send it once. */
+  mark = 0;
+  /** Of the same connection. */
+  next: LiveSubscription | null = null;
+  /** Who it is matched for: the last of its views, and before it those for older commits. */
+  private views: readonly View[];
+  /** One of the two is null. */
+  private text: string | null;
+  private said: Said | null = null;
+
+  constructor({ connId, slot, gen, headSeq, viewer, filters, text }: SubscribeMail) {
+    this.connId = connId;
+    this.slot = slot;
+    this.gen = gen;
+    this.headSeq = headSeq;
+    this.views = viewer.size === 0 ? NOBODY_EVER : [{ viewer, upToSeq: Infinity }];
+    this.text = text;
+    this.entries = filters.map((filter, at) => ({
+      subscription: this,
+      at,
+      keys: monitorKeys(filter),
+    }));
+  }
+
+  get filters(): readonly Filter[] {
+    return this.read().filters;
+  }
+
+  get prefix(): Buffer {
+    return this.read().prefix;
+  }
+
+  /** `seq` of an ephemeral event is not positive: it is of now. */
+  viewerAt(seq: number): Viewer {
+    const view = seq <= 0 ? this.views.at(-1) : this.views.find(({ upToSeq }) => seq <= upToSeq);
+    return (view as View).viewer;
+  }
+
+  /** From commits after `headSeq` on it is matched for `viewer`; up to `lastSeq` all are done. */
+  widen(viewer: Viewer, headSeq: number, lastSeq: number): void {
+    const former = this.views
+      .map((view) => ({ ...view, upToSeq: Math.min(view.upToSeq, headSeq) }))
+      .filter((view) => view.upToSeq > lastSeq);
+    this.views = [...former, { viewer, upToSeq: Infinity }];
+  }
+
+  private read(): Said {
+    if (this.said === null) {
+      const { id, filters } = parseQueryBody(this.text as string);
+      this.said = { filters, prefix: Buffer.from(encodeEventPrefix(id)) };
+      this.text = null;
+    }
+    return this.said;
+  }
+}
+
+/** By connection: few have many, so each is a chain. */
+export class LiveSubscriptions {
+  private readonly first = new Map<number, LiveSubscription>();
+
+  add(subscription: LiveSubscription): void {
+    subscription.next = this.first.get(subscription.connId) ?? null;
+    this.first.set(subscription.connId, subscription);
+  }
+
+  get(connId: number, slot: number): LiveSubscription | null {
+    for (const one of this.of(connId)) if (one.slot === slot) return one;
+    return null;
+  }
+
+  *of(connId: number): Iterable<LiveSubscription> {
+    for (let one = this.first.get(connId) ?? null; one !== null; one = one.next) yield one;
+  }
+
+  remove(subscription: LiveSubscription): void {
+    const { connId, next } = subscription;
+    const first = this.first.get(connId);
+    if (first === subscription) {
+      if (next === null) this.first.delete(connId);
+      else this.first.set(connId, next);
+      return;
+    }
+    for (const one of this.of(connId)) if (one.next === subscription) one.next = next;
+  }
+
+  removeAll(connId: number): void {
+    this.first.delete(connId);
+  }
+}
