@@ -293,7 +293,8 @@ export class Negentropy implements Role {
   ): void {
     if (sync === undefined) return;
     this.queue.drop(sync);
-    this.garbageItems += sync.heldCount;
+    // By sums, it was rows that it has read.
+    this.garbageItems += sync.sums ? GARBAGE_ITEMS_MIN : sync.heldCount;
     this.syncs.remove(sync);
     const frame = reason === null ? null : encodeNegErr(sync.id, reason, itemsMax);
     this.answer(sync.connId, frame, sync.messageBytes);
