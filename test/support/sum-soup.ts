@@ -17,16 +17,17 @@ const SPREADS = [1, 3, 10_000, 300_000, 20_000_000, 200_000_000];
 export const NOW = 1_800_000_000;
 const START = 1_500_000_000;
 
-/** Who isn't author 1 sees of kind 30023 nothing, of groups only the open one. */
+/** Who isn't author 1 sees of kind 30023 nothing, of groups only the open ones. */
 const isGuarded = ({ kind, tags }: Pick<NostrEvent, "kind" | "tags">): boolean =>
-  kind === 30_023 || tags.some(([name, value]) => name === "h" && value !== "open");
+  kind === 30_023 ||
+  tags.some(([name, value]) => name === "h" && value?.startsWith("open") !== true);
 
 export const GUARD: EventGuard = {
   kinds: new Set([30_023]),
   mayHide: (kind, text) => kind === 30_023 || text.includes('["h",'),
   sees: (viewer, event) => viewer.has(author(1)) || !isGuarded(event),
   seesOfGroup: (viewer, _, groupId) => {
-    if (viewer.has(author(1)) || groupId === "open") return "all";
+    if (viewer.has(author(1)) || groupId?.startsWith("open") === true) return "all";
     return groupId === null ? "some" : "none";
   },
   checkRead: () => null,
@@ -95,7 +96,7 @@ export class Soup {
     const more: string[][] = [];
     if (dice.chance(0.1)) more.push(["expiration", String(NOW + dice.below(3) - 1)]);
     if (dice.chance(0.2)) more.push(["h", dice.pick(["open", "shut", "shüt"])]);
-    if (dice.chance(0.03)) more.push(["h", "open"], ["h", "shut"]);
+    if (dice.chance(0.1)) more.push(["h", "open"], ["h", dice.pick(["shut", "open too"])]);
     if (fields.kind === 5) {
       for (const id of dice.some(this.made, 2)) more.push(["e", id ?? ""]);
     }
