@@ -1,11 +1,17 @@
 // Time and id of all that a filter matches here, whoever may see it: what a sync compares (NIP-77).
-// Belongs to the thread of its reader.
+// By running sums where they are kept and up to date, whatever the number; of other filters all is
+// read at once. Belongs to the thread of its reader.
 
+import type { Database } from "bun:sqlite";
+import type { Bound } from "../negentropy/bound.ts";
+import { type IdRun, type ItemStorage, NotYet, type Part } from "../negentropy/item-storage.ts";
+import type { ItemSum } from "../negentropy/item-sum.ts";
 import { type ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts";
 import type { Filter } from "../protocol/filter.ts";
 import { Visibility } from "../protocol/visibility.ts";
 import { type ItemReader, openItemScan } from "../store/item-scan.ts";
 import { Sight } from "../store/sight.ts";
+import { SumStorage } from "../store/sum-storage.ts";
 
 const EVERYTHING = new Visibility({
   privateKinds: new Set(),
@@ -13,16 +19,65 @@ const EVERYTHING = new Visibility({
   isAllSignedIn: false,
 });
 
-export function readItems(reader: ItemReader, filter: Filter): ItemVector {
+export function readItems(db: Database, reader: ItemReader, filter: Filter): ItemStorage {
+  const sight = new Sight(EVERYTHING);
+  const sums = reader.inSnapshot(() => SumStorage.open(db, reader, filter, sight, nowSeconds));
+  return sums === null ? readAll(reader, filter, sight) : new SumItems(reader, sums);
+}
+
+function readAll(reader: ItemReader, filter: Filter, sight: Sight): ItemVector {
   const builder = new ItemVectorBuilder();
   const options = {
     itemsMax: Number.MAX_SAFE_INTEGER,
-    nowSeconds: () => Math.floor(Date.now() / 1000),
+    nowSeconds,
     onItem: (createdAt: number, id: Uint8Array) => builder.add(createdAt, id),
   };
   reader.inSnapshot(() => {
-    const scan = openItemScan(reader, filter, new Sight(EVERYTHING), options);
+    const scan = openItemScan(reader, filter, sight, options);
     while (!scan.step());
   });
   return builder.seal();
+}
+
+/** Waits for each answer. */
+class SumItems implements ItemStorage {
+  private readonly reader: ItemReader;
+  private readonly sums: SumStorage;
+
+  constructor(reader: ItemReader, sums: SumStorage) {
+    this.reader = reader;
+    this.sums = sums;
+    while (!reader.inSnapshot(() => sums.prepare()));
+  }
+
+  sum(lower: Bound, upper: Bound): ItemSum {
+    return this.answer(() => this.sums.sum(lower, upper));
+  }
+
+  split(lower: Bound, upper: Bound, count: number): readonly Part[] {
+    return this.answer(() => this.sums.split(lower, upper, count));
+  }
+
+  ids(lower: Bound, upper: Bound, countMax: number): IdRun {
+    return this.answer(() => this.sums.ids(lower, upper, countMax));
+  }
+
+  private answer<T>(ask: () => T): T {
+    for (;;) {
+      const answer = this.reader.inSnapshot(() => {
+        this.sums.refresh();
+        try {
+          return ask();
+        } catch (error) {
+          if (error instanceof NotYet) return null;
+          throw error;
+        }
+      });
+      if (answer !== null) return answer;
+    }
+  }
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }

@@ -37,6 +37,7 @@ const COMMANDS = [
   "delete",
   "member",
   "invite",
+  "negentropy",
   "audit",
   "info",
   "config",
