@@ -79,6 +79,6 @@ export class BucketSumsBuilder {
   /** What there is up to its end. */
   private endBucket(): void {
     this.counts.push(this.sum.count);
-    this.sums.push(this.sum.sum.slice());
+    this.sums.push(this.sum.sum);
   }
 }

@@ -113,7 +113,7 @@ export class SumChanges {
         const seen = this.view.seen(kind, groupsOf(text));
         if (seen === "all") {
           const sum = new ItemSum();
-          sum.addIds(this.ids.of(text));
+          sum.addId(this.ids.of(text));
           pending.push({ seq, hour: hourOf(textCreatedAt(text)), sum });
         } else if (seen === "some" && !lookedAt.has(kind) && sight.sees(text)) {
           this.addOwn(text);
@@ -197,7 +197,7 @@ function expiredSeqs(reader: ItemReader, nowSeconds: number): number[] {
 }
 
 function addTo(hours: Map<number, ItemSum>, hour: number, id: Uint8Array): void {
-  sumOf(hours, hour).addIds(id);
+  sumOf(hours, hour).addId(id);
 }
 
 function sumOf(sums: Map<number, ItemSum>, bucket: number): ItemSum {

@@ -14,6 +14,8 @@ import { TextMatcher } from "./text-matcher.ts";
 export const SUM_BACKLOG_MAX = 4096;
 /** With so many, a writer that has nothing else to do takes a step. */
 const BACKLOG_IDLE = 512;
+/** And any writer with so many. Where thousands a second come in for long, syncs read meanwhile. */
+export const BACKLOG_BUSY = 65_536;
 /** Some milliseconds' work; at most a row of each level for each event. */
 const STEP_EVENTS = 1024;
 /** Some tens of milliseconds' work, for who has nothing else to do: more events share an hour. */
@@ -87,7 +89,7 @@ export class SumKeeper {
 
   /** Beside other work; true when there is more to be done at once. `isIdle`: there is none. */
   keep(isIdle: boolean): boolean {
-    if (this.backlog() < (isIdle ? BACKLOG_IDLE : SUM_BACKLOG_MAX)) return false;
+    if (this.backlog() < (isIdle ? BACKLOG_IDLE : BACKLOG_BUSY)) return false;
     this.step(STEP_EVENTS);
     return this.backlog() >= BACKLOG_IDLE;
   }
@@ -161,7 +163,7 @@ export class SumKeeper {
     if (from >= end) return;
     const needsText = behind.some(({ matcher }) => matcher !== null);
     const rows = this.selectEvents.values(needsText, from, end, eventsMax) as EventRow[];
-    for (const row of rows) apply(behind, row, (sum, id) => sum.addIds(id));
+    for (const row of rows) apply(behind, row, (sum, id) => sum.addId(id));
     const last = rows.length < eventsMax ? end : (rows.at(-1) as EventRow)[0];
     for (const { set } of behind) this.updateSet.run(set.id, last);
   }

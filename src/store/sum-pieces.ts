@@ -95,7 +95,7 @@ function addTo(sums: Map<number, ItemSum>, key: number, id: Uint8Array): void {
     sum = new ItemSum();
     sums.set(key, sum);
   }
-  sum.addIds(id);
+  sum.addId(id);
 }
 
 /** The part of a piece that lies between two bounds; null when none does. */

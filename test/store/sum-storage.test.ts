@@ -83,7 +83,7 @@ function itemsOf(events: readonly NostrEvent[]): Item[] {
 
 function naiveSum(items: readonly Item[]): ItemSum {
   const sum = new ItemSum();
-  for (const { id } of items) sum.addIds(id);
+  for (const { id } of items) sum.addId(id);
   return sum;
 }
 
