@@ -221,7 +221,6 @@ export async function runImport(args: readonly string[], entry = IMPORT_ENTRY): 
     const pool = new ImportPool({ settings, inputs, isVerifying, checkerCount: checkers, entry });
     await pool.run(task.visit);
     writer.moveTail();
-    writer.sums.keepAll();
     process.stderr.write(task.summary());
   } catch (error) {
     if (!(error instanceof ImportThreadFailed)) throw error;
