@@ -115,6 +115,11 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./invite.ts")).inviteCommand,
   },
   {
+    name: "negentropy",
+    summary: "keep running sums of what is synced often",
+    load: async () => (await import("./negentropy.ts")).negentropyCommand,
+  },
+  {
     name: "audit",
     summary: "print who has banned, allowed or changed what",
     load: async () => (await import("./audit.ts")).auditCommand,

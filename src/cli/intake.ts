@@ -139,6 +139,7 @@ export class Intake {
     try {
       this.flush();
       while (this.writer.maintain());
+      while (this.writer.sums.keep(true));
     } finally {
       closeForWriting(this.db);
     }

@@ -8,7 +8,6 @@ import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { loadRouterFile, Router } from "../mesh/router.ts";
 import { type Fate, IntakeFault, type RouterIntake } from "../mesh/router-intake.ts";
 import type { NostrEvent } from "../protocol/event.ts";
-import { ItemReader } from "../store/item-scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { Intake } from "./intake.ts";
@@ -75,7 +74,7 @@ async function runUntilSignal(file: string, intake: RouterIntake, db: Database):
   const router = new Router({
     file,
     dataDir: setting("data_dir"),
-    reader: new ItemReader(db),
+    db,
     intake,
     onFatal: (error) => ended.reject(error),
   });

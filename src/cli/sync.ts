@@ -1,8 +1,10 @@
 // `nandu sync`: this relay and another one come to have the same, as far as each wants it: what
 // only one of them has is found by NIP-77, and nothing else is transferred.
 
+import type { Database } from "bun:sqlite";
 import { fetchByIds } from "../mesh/fetch-ids.ts";
-import { readEvents, readItems } from "../mesh/local-items.ts";
+import { readEvents } from "../mesh/local-events.ts";
+import { readItems } from "../mesh/local-items.ts";
 import { type Differences, reconcile } from "../mesh/reconcile.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
 import { PATIENCE, uploadEvents } from "../mesh/upload.ts";
@@ -76,7 +78,7 @@ function run(args: readonly string[]): Promise<number> {
     try {
       if (options.isDown) transfer.report.begin("down");
       if (options.isUp) transfer.report.begin("up");
-      await new Syncing(transfer, new ItemReader(db), options).run();
+      await new Syncing(transfer, db, options).run();
     } finally {
       db.close();
     }
@@ -98,12 +100,14 @@ function parseFrameBytes(text: string | undefined): number {
 
 class Syncing {
   private readonly transfer: Transfer;
+  private readonly db: Database;
   private readonly reader: ItemReader;
   private readonly options: SyncOptions;
 
-  constructor(transfer: Transfer, reader: ItemReader, options: SyncOptions) {
+  constructor(transfer: Transfer, db: Database, options: SyncOptions) {
     this.transfer = transfer;
-    this.reader = reader;
+    this.db = db;
+    this.reader = new ItemReader(db);
     this.options = options;
   }
 
@@ -118,7 +122,7 @@ class Syncing {
     for (;;) {
       const result = await reconcile(session, {
         filter: json,
-        readItems: () => readItems(this.reader, filter),
+        readItems: () => readItems(this.db, this.reader, filter),
         frameBytesMax,
         roundsMax: ROUNDS_MAX,
         idsMax: IDS_MAX,

@@ -2,7 +2,7 @@
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
-import { isOursToSend } from "../mesh/local-items.ts";
+import { isOursToSend } from "../mesh/local-events.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
 import { type Outgoing, PATIENCE, uploadEvents } from "../mesh/upload.ts";
 import { textId } from "../store/candidate.ts";

@@ -220,7 +220,8 @@ export const OPTIONS = {
     Whether clients and other relays can sync (NIP-77).`,
   "negentropy.items_max": integer({ default: 1_000_000, min: 1, max: 100_000_000 })`
     The most events in a sync, and in all that a connection has open together. Each takes about 41
-    bytes of memory while the sync is open, and twice that while they are read.`,
+    bytes of memory while the sync is open, and twice that while they are read. Syncs by running
+    sums (nandu negentropy) are as large as they like; only private events of one's own count.`,
   "negentropy.sessions_max": integer({ default: 8, min: 1, max: 10_000 })`
     The most syncs open at once on a connection.`,
   "negentropy.total_items_max": integer({ default: 5_000_000, min: 1, max: 1_000_000_000 })`

@@ -1,20 +1,20 @@
-// What a sync (NIP-77) reads here, whoever may see it: time and id of all that a filter matches, to
-// be compared, and the events that are then to be sent. Belongs to the thread of its reader.
+// Time and id of all that a filter matches here, whoever may see it: what a sync compares (NIP-77).
+// By running sums where they are kept and up to date, whatever the number; of other filters all is
+// read at once. Belongs to the thread of its reader.
 
+import type { Database } from "bun:sqlite";
+import type { Bound } from "../negentropy/bound.ts";
+import { type IdRun, type ItemStorage, NotYet, type Part } from "../negentropy/item-storage.ts";
+import type { ItemSum } from "../negentropy/item-sum.ts";
 import { type ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts";
-import { isProtected } from "../policy/publisher.ts";
-import { type Filter, MATCH_ALL } from "../protocol/filter.ts";
+import type { Filter } from "../protocol/filter.ts";
 import { Visibility } from "../protocol/visibility.ts";
 import { type ItemReader, type ItemScan, openItemScan } from "../store/item-scan.ts";
-import { decodeText } from "../store/candidate.ts";
-import type { EventReader, StoredText } from "../store/read.ts";
-import { Scan } from "../store/scan.ts";
 import { Sight } from "../store/sight.ts";
+import { SumStorage } from "../store/sum-storage.ts";
 
 /** Of a read that others wait for. */
 const SLICE_MS = 10;
-/** Events read at once. */
-const BATCH_IDS = 64;
 
 const EVERYTHING = new Visibility({
   privateKinds: new Set(),
@@ -22,19 +22,23 @@ const EVERYTHING = new Visibility({
   isAllSignedIn: false,
 });
 
-export function readItems(reader: ItemReader, filter: Filter): ItemVector {
-  const builder = new ItemVectorBuilder();
-  reader.inSnapshot(() => {
-    const scan = openScan(reader, filter, builder);
-    while (!scan.step());
-  });
-  return builder.seal();
+export function readItems(db: Database, reader: ItemReader, filter: Filter): ItemStorage {
+  const sight = new Sight(EVERYTHING);
+  const sums = reader.inSnapshot(() => SumStorage.open(db, reader, filter, sight, nowSeconds));
+  return sums === null ? readAll(reader, filter, sight) : new SumItems(reader, sums);
 }
 
 /** The same for a thread that has other things to do meanwhile. What is removed may be missing. */
-export async function readItemsBySlices(reader: ItemReader, filter: Filter): Promise<ItemVector> {
+export async function readItemsBySlices(
+  db: Database,
+  reader: ItemReader,
+  filter: Filter,
+): Promise<ItemStorage> {
+  const sight = new Sight(EVERYTHING);
+  const sums = reader.inSnapshot(() => SumStorage.open(db, reader, filter, sight, nowSeconds));
+  if (sums !== null) return new SumItems(reader, sums);
   const builder = new ItemVectorBuilder();
-  const scan = reader.inSnapshot(() => openScan(reader, filter, builder));
+  const scan = reader.inSnapshot(() => openScan(reader, filter, sight, builder));
   for (;;) {
     const until = performance.now() + SLICE_MS;
     const isDone = reader.inSnapshot(() => {
@@ -46,49 +50,70 @@ export async function readItemsBySlices(reader: ItemReader, filter: Filter): Pro
   }
 }
 
-function openScan(reader: ItemReader, filter: Filter, builder: ItemVectorBuilder): ItemScan {
-  return openItemScan(reader, filter, new Sight(EVERYTHING), {
+/** For sockets and timers: with nothing to wait for, a long read would leave them none. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function readAll(reader: ItemReader, filter: Filter, sight: Sight): ItemVector {
+  const builder = new ItemVectorBuilder();
+  reader.inSnapshot(() => {
+    const scan = openScan(reader, filter, sight, builder);
+    while (!scan.step());
+  });
+  return builder.seal();
+}
+
+function openScan(
+  reader: ItemReader,
+  filter: Filter,
+  sight: Sight,
+  builder: ItemVectorBuilder,
+): ItemScan {
+  return openItemScan(reader, filter, sight, {
     itemsMax: Number.MAX_SAFE_INTEGER,
     nowSeconds,
     onItem: (createdAt, id) => builder.add(createdAt, id),
   });
 }
 
-/** For sockets and timers: with nothing to wait for, a long read would leave them none. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
+/** Waits for each answer. */
+class SumItems implements ItemStorage {
+  private readonly reader: ItemReader;
+  private readonly sums: SumStorage;
 
-/** Those that are still there, some at a time. `ids`: 64 hex digits each. */
-export function* readEvents(
-  reader: EventReader,
-  ids: Iterable<string>,
-): Generator<StoredText, undefined> {
-  let batch = new Set<string>();
-  for (const id of ids) {
-    batch.add(id);
-    if (batch.size < BATCH_IDS) continue;
-    yield* readBatch(reader, batch);
-    batch = new Set();
+  constructor(reader: ItemReader, sums: SumStorage) {
+    this.reader = reader;
+    this.sums = sums;
+    while (!reader.inSnapshot(() => sums.prepare()));
   }
-  yield* readBatch(reader, batch);
-}
 
-function* readBatch(
-  reader: EventReader,
-  ids: ReadonlySet<string>,
-): Generator<StoredText, undefined> {
-  if (ids.size === 0) return;
-  const options = { limitDefault: BATCH_IDS, limitMax: BATCH_IDS, tiesMax: 0, nowSeconds };
-  const scan = new Scan(reader, [{ ...MATCH_ALL, ids }], options);
-  for (let found = scan.next(); found !== "done"; found = scan.next()) {
-    if (found !== "working") yield found;
+  sum(lower: Bound, upper: Bound): ItemSum {
+    return this.answer(() => this.sums.sum(lower, upper));
   }
-}
 
-/** Protected events (NIP-70) only their authors may publish. */
-export function isOursToSend(text: Buffer): boolean {
-  return !text.includes('["-"') || !isProtected(decodeText(text));
+  split(lower: Bound, upper: Bound, count: number): readonly Part[] {
+    return this.answer(() => this.sums.split(lower, upper, count));
+  }
+
+  ids(lower: Bound, upper: Bound, countMax: number): IdRun {
+    return this.answer(() => this.sums.ids(lower, upper, countMax));
+  }
+
+  private answer<T>(ask: () => T): T {
+    for (;;) {
+      const answer = this.reader.inSnapshot(() => {
+        this.sums.refresh();
+        try {
+          return ask();
+        } catch (error) {
+          if (error instanceof NotYet) return null;
+          throw error;
+        }
+      });
+      if (answer !== null) return answer;
+    }
+  }
 }
 
 function nowSeconds(): number {

@@ -3,6 +3,7 @@
 // meanwhile, so few streams do it at once; and none for long, however its relay drags it out.
 // Belongs to the router's thread.
 
+import type { Database } from "bun:sqlite";
 import { type Filter, UNTIL_MAX } from "../protocol/filter.ts";
 import type { ItemReader } from "../store/item-scan.ts";
 import { IdList } from "./id-list.ts";
@@ -39,6 +40,13 @@ export type CatchUp =
   /** The relay doesn't do it. */
   | { readonly kind: "unsupported"; readonly why: string };
 
+export interface CompareParts {
+  readonly config: StreamConfig;
+  readonly db: Database;
+  readonly reader: ItemReader;
+  readonly slots: CompareSlots;
+}
+
 /** So many compare at the same time; the others wait. */
 export class CompareSlots {
   private free = SLOTS;
@@ -60,19 +68,15 @@ export class CompareSlots {
   }
 }
 
-export async function compare(
-  session: Session,
-  reader: ItemReader,
-  config: StreamConfig,
-  slots: CompareSlots,
-): Promise<CatchUp> {
+export async function compare(session: Session, parts: CompareParts): Promise<CatchUp> {
+  const { slots } = parts;
   await slots.take(session);
   const giveUp = (): void => {
     session.stop(new PeerFault(`no end of a sync after ${COMPARE_MS_MAX / 1000} s`));
   };
   const timer = setTimeout(giveUp, COMPARE_MS_MAX);
   try {
-    return await new Comparison(session, reader, config).run();
+    return await new Comparison(session, parts).run();
   } finally {
     clearTimeout(timer);
     slots.release();
@@ -81,21 +85,19 @@ export async function compare(
 
 class Comparison {
   private readonly session: Session;
-  private readonly reader: ItemReader;
-  private readonly config: StreamConfig;
+  private readonly parts: CompareParts;
   private readonly have = new IdList();
   private readonly need = new IdList();
   private isPartial = false;
 
-  constructor(session: Session, reader: ItemReader, config: StreamConfig) {
+  constructor(session: Session, parts: CompareParts) {
     this.session = session;
-    this.reader = reader;
-    this.config = config;
+    this.parts = parts;
   }
 
   async run(): Promise<CatchUp> {
-    const head = this.reader.head();
-    const why = await this.compareOrSplit(this.config.filter, 0);
+    const head = this.parts.reader.head();
+    const why = await this.compareOrSplit(this.parts.config.filter, 0);
     if (why !== null) return { kind: "unsupported", why };
     const { have, need, isPartial } = this;
     return { kind: "compared", have, need, head, isPartial };
@@ -120,11 +122,12 @@ class Comparison {
   }
 
   private async compareAll(filter: Filter): Promise<string | null> {
+    const { db, reader, config } = this.parts;
     const { since, until } = filter;
     const times = { ...(since > 0 && { since }), ...(until < UNTIL_MAX && { until }) };
     const found = await reconcile(this.session, {
-      filter: { ...this.config.filterJson, ...times },
-      readItems: () => readItemsBySlices(this.reader, filter),
+      filter: { ...config.filterJson, ...times },
+      readItems: () => readItemsBySlices(db, reader, filter),
       frameBytesMax: FRAME_BYTES_MAX,
       roundsMax: ROUNDS_MAX,
       idsMax: IDS_MAX,

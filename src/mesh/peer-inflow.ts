@@ -32,6 +32,7 @@ export interface InflowParts {
 export class PeerInflow {
   /** What the relay has: it came from there, or was taken there. */
   readonly there = new IdMemory(REMEMBERED);
+  private cameMeanwhile: IdMemory | null = null;
   private readonly refused = new IdMemory(REMEMBERED);
   private readonly parts: InflowParts;
   private pending = 0;
@@ -41,6 +42,17 @@ export class PeerInflow {
 
   constructor(parts: InflowParts) {
     this.parts = parts;
+  }
+
+  /** From now on it is known what came while a comparison was under way. */
+  beginComparing(): void {
+    this.cameMeanwhile = new IdMemory(REMEMBERED);
+  }
+
+  /** The relay doesn't have these, whatever it had before, unless they came from it meanwhile. */
+  forgetUnless(missing: Iterable<string>): void {
+    for (const id of missing) if (!this.cameMeanwhile?.has(id)) this.there.delete(id);
+    this.cameMeanwhile = null;
   }
 
   /** All that came has been settled. */
@@ -73,6 +85,7 @@ export class PeerInflow {
       counters.refused += 1;
     } else {
       this.there.add(id);
+      this.cameMeanwhile?.add(id);
       this.busy += 1;
       try {
         await this.store(event, session);

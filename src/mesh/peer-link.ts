@@ -5,6 +5,7 @@
 // compared; and the commit that the comparison begins with is where sending begins. So a catch-up
 // and what is new overlap, and what both find is passed on once (peer-inflow.ts, outflow.ts).
 
+import type { Database } from "bun:sqlite";
 import type { LogLevel } from "../config/log.ts";
 import { matchesFilter } from "../protocol/filter.ts";
 import { NO_EVENT_LIMITS, type NostrEvent, parseEvent } from "../protocol/event.ts";
@@ -13,7 +14,8 @@ import type { ItemReader } from "../store/item-scan.ts";
 import { fetchByIds } from "./fetch-ids.ts";
 import type { IdList } from "./id-list.ts";
 import type { IdMemory } from "./id-memory.ts";
-import { isOursToSend, nextTurn, readEvents } from "./local-items.ts";
+import { isOursToSend, readEvents } from "./local-events.ts";
+import { nextTurn } from "./local-items.ts";
 import type { NewEvent, NewEvents } from "./new-events.ts";
 import { Outflow } from "./outflow.ts";
 import { downloadPages } from "./paging.ts";
@@ -31,6 +33,7 @@ import type { Subscription } from "./subscription.ts";
 export interface LinkParts {
   readonly config: StreamConfig;
   readonly timeoutMs: () => number;
+  readonly db: Database;
   readonly reader: ItemReader;
   readonly newEvents: NewEvents;
   readonly plugins: StreamPlugins;
@@ -165,10 +168,9 @@ export class PeerLink {
   /** Catches up, then sends what is new, and compares everything again now and then. */
   private async exchange(): Promise<void> {
     const { config, newEvents, inflow } = this.parts;
+    inflow.beginComparing();
     const found = await this.compare();
-    if (found?.kind === "compared") {
-      for (const id of found.have) inflow.there.delete(id); // whatever it had
-    }
+    inflow.forgetUnless(found?.kind === "compared" ? found.have : []);
     const startAt =
       found?.kind === "compared" ? found.head : this.cursorUp(found, newEvents.head());
     const tasks = [this.catchUp(found)];
@@ -185,11 +187,11 @@ export class PeerLink {
 
   /** Null when there is no catch-up. */
   private async compare(): Promise<CatchUp | null> {
-    const { config, reader, slots, counters, say } = this.parts;
+    const { config, counters, say } = this.parts;
     if (!config.isCatchingUp) return null;
     counters.catchUps += 1;
     if (!this.parts.canCompare()) return { kind: "unsupported", why: "" };
-    const found = await compare(this.session, reader, config, slots);
+    const found = await compare(this.session, this.parts);
     if (found.kind === "unsupported") {
       this.parts.onCantCompare();
       say("info", `it can't compare (NIP-77): ${found.why}`);

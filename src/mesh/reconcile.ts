@@ -3,7 +3,8 @@
 // when the connection breaks, it begins anew with what is stored by then. Belongs to one thread.
 
 import { Initiator } from "../negentropy/initiator.ts";
-import type { ItemVector } from "../negentropy/item-vector.ts";
+import { END, START } from "../negentropy/bound.ts";
+import type { ItemStorage } from "../negentropy/item-storage.ts";
 import { IdList } from "./id-list.ts";
 import type { FilterJson } from "./paging.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
@@ -27,7 +28,7 @@ export type Reconciled =
 export interface ReconcileOptions {
   readonly filter: FilterJson;
   /** What the filter matches here; called again when a connection breaks. */
-  readonly readItems: () => ItemVector | Promise<ItemVector>;
+  readonly readItems: () => ItemStorage | Promise<ItemStorage>;
   /** Of a message of ours, in bytes; in hex it takes twice as many. */
   readonly frameBytesMax: number;
   /** Answers of the relay. */
@@ -50,16 +51,16 @@ export async function reconcile(session: Session, options: ReconcileOptions): Pr
 class Reconciliation {
   private readonly client: RelayClient;
   private readonly options: ReconcileOptions;
-  private readonly items: ItemVector;
+  private readonly itemCount: number;
   private readonly have = new IdList();
   private readonly need = new IdList();
   private readonly initiator: Initiator;
 
-  constructor(client: RelayClient, options: ReconcileOptions, items: ItemVector) {
+  constructor(client: RelayClient, options: ReconcileOptions, items: ItemStorage) {
     this.client = client;
     this.options = options;
-    this.items = items;
-    this.initiator = new Initiator(this.items, options.frameBytesMax, {
+    this.itemCount = items.sum(START, END).count;
+    this.initiator = new Initiator(items, options.frameBytesMax, {
       onHave: (id) => this.have.add(id),
       onNeed: (id) => this.need.add(id),
     });
@@ -127,7 +128,7 @@ class Reconciliation {
 
   private end(isPartial: boolean): Reconciled {
     this.client.endSync(SYNC_ID);
-    const { have, need, items } = this;
-    return { kind: "found", have, need, itemCount: items.count, isPartial };
+    const { have, need, itemCount } = this;
+    return { kind: "found", have, need, itemCount, isPartial };
   }
 }

@@ -3,7 +3,7 @@
 //
 //   waiting ──▶ connecting ──▶ catching-up ──▶ live       whatever breaks it leads back to waiting
 
-import { SQLiteError } from "bun:sqlite";
+import { type Database, SQLiteError } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { log, type LogLevel } from "../config/log.ts";
 import type { RelayKey } from "../crypto/relay-key.ts";
@@ -30,6 +30,7 @@ export interface PeerParts {
   readonly key: RelayKey | null;
   readonly timeoutMs: () => number;
   readonly isVerbose: () => boolean;
+  readonly db: Database;
   readonly reader: ItemReader;
   readonly newEvents: NewEvents;
   readonly intake: RouterIntake;

@@ -2,11 +2,12 @@
 // file is read again whenever it changes; streams that it says the same of stay as they are, and a
 // file with a fault changes nothing. Belongs to one thread: a command's, or the relay's router's.
 
+import type { Database } from "bun:sqlite";
 import { type BigIntStats, readFileSync, statSync } from "node:fs";
 import { ConfigError } from "../config/config-error.ts";
 import { describeError, log } from "../config/log.ts";
 import { type RelayKey, readKeyFile } from "../crypto/relay-key.ts";
-import type { ItemReader } from "../store/item-scan.ts";
+import { ItemReader } from "../store/item-scan.ts";
 import { configuredProxy } from "./configured-proxy.ts";
 import { NewEvents } from "./new-events.ts";
 import { CompareSlots } from "./peer-catch-up.ts";
@@ -21,7 +22,8 @@ export interface RouterOptions {
   /** Its path. */
   readonly file: string;
   readonly dataDir: string;
-  readonly reader: ItemReader;
+  /** For reading. */
+  readonly db: Database;
   readonly intake: RouterIntake;
   /** What no stream can go on after. */
   readonly onFatal: (error: unknown) => void;
@@ -77,6 +79,7 @@ interface RunningStream {
 export class Router {
   private readonly options: RouterOptions;
   private readonly cursors: RouterCursors;
+  private readonly reader: ItemReader;
   private readonly newEvents: NewEvents;
   private readonly slots = new CompareSlots();
   private readonly streams = new Map<string, RunningStream>();
@@ -95,7 +98,8 @@ export class Router {
     this.fileState = stateOf(options.file); // first: a change in between is then seen as one
     this.loaded = loadRouterFile(options.file);
     this.cursors = new RouterCursors(options.dataDir, options.file);
-    this.newEvents = new NewEvents(options.reader);
+    this.reader = new ItemReader(options.db);
+    this.newEvents = new NewEvents(this.reader);
     this.apply();
     this.timer = setInterval(() => this.tick(), TICK_MS);
   }
@@ -189,14 +193,15 @@ export class Router {
 
   private startPeer(stream: RunningStream, url: string, before: Promise<void>): RunningPeer {
     const { config, plugins } = stream;
-    const { reader, intake, onFatal } = this.options;
+    const { db, intake, onFatal } = this.options;
     const peer = new RouterPeer({
       config,
       url,
       key: config.keyFile === null ? null : (this.loaded.keys.get(config.keyFile) ?? null),
       timeoutMs: () => this.loaded.config.timeoutMs,
       isVerbose: () => this.loaded.config.isVerbose,
-      reader,
+      db,
+      reader: this.reader,
       newEvents: this.newEvents,
       intake,
       plugins,

@@ -37,8 +37,14 @@ export function describe(
 ): SaidRange[] {
   const [from, to] = [amongOurs(lower), amongOurs(upper)];
   if (sum.count <= LISTED_IDS_MAX) {
-    writer.writeIdList(upper, storage.ids(from, to, LISTED_IDS_MAX).ids);
-    return [{ lower, upper, isList: true }];
+    const { ids, next } = storage.ids(from, to, LISTED_IDS_MAX);
+    writer.writeIdList(next ?? upper, ids);
+    const list = { lower, upper: next ?? upper, isList: true };
+    if (next === null) return [list];
+    // A storage that changes may count fewer than it then names: the rest must not count as none.
+    const rest = { lower: next, upper, isList: false };
+    writer.writeFingerprint(upper, sumOf(storage, rest).fingerprint());
+    return [list, rest];
   }
   const said: SaidRange[] = [];
   const parts = storage.split(from, to, PARTS);

@@ -1,10 +1,12 @@
-// Sorts many items by timestamp, then id. By digits of the timestamps, as they are mostly dense:
+// Sorts items by timestamp, then id. Many by digits of the timestamps, as they are mostly dense:
 // 0.2 s for a million, where sorting by comparison takes 1.4 s. Pure.
 
 import { ID_BYTES } from "./bound.ts";
 
 /** 16 bits: two rounds for timestamps of a hundred years, four for all. */
 const DIGIT = 2 ** 16;
+/** Fewer are compared: a round of digits takes 50 µs, whatever there is to sort. */
+const BY_DIGITS_MIN = 1024;
 
 /** Items as columns; ids stand one after another. */
 export interface Items {
@@ -32,8 +34,13 @@ export function orderItems(items: Items): Uint32Array | null {
   let isInOrder = true;
   for (let i = 1; i < length && isInOrder; i++) isInOrder = compareItemsAt(items, i - 1, i) < 0;
   if (isInOrder) return null;
-  const order = orderByTimestamp(items.timestamps);
-  sortTies(items, order);
+  let order: Uint32Array;
+  if (length < BY_DIGITS_MIN) {
+    order = Uint32Array.from({ length }, (_, i) => i).sort((a, b) => compareItemsAt(items, a, b));
+  } else {
+    order = orderByTimestamp(items.timestamps);
+    sortTies(items, order);
+  }
   let kept = 0;
   for (let i = 0; i < length; i++) {
     const item = order[i] as number;

@@ -1,14 +1,15 @@
 // What reconciliation asks of a set of items, each a timestamp (0 to 2^53 - 1) and an id of 32
-// bytes. Pure types; who implements them says which thread owns what.
+// bytes. Pure; who implements them says which thread owns what.
 //
 // All questions are about ranges between two bounds, none about positions, because a database
 // can't cheaply tell the n-th of its items. It can keep a running ItemSum for each hour, say: then
 // a sum is that of the whole hours between the bounds plus those of two edges that it scans, and
 // a range is split at hours, as long as it has several that aren't empty.
 //
-// The answers to all questions about one message must be about the same set: a database answers
-// them in one read transaction. Between messages the set may change; what came or went in the
-// middle of a session may then be reported or not. Bounds in answers last, whatever happens to it.
+// The answers to all questions about one range of a message must be about the same set: a database
+// gives them in one read transaction. From range to range the set may change; what came or went in
+// the middle of a session may then be reported or not. Bounds in answers last, whatever happens to
+// it.
 
 import type { Bound } from "./bound.ts";
 import type { ItemSum } from "./item-sum.ts";
@@ -26,6 +27,14 @@ export interface IdRun {
   readonly next: Bound | null;
 }
 
+/**
+ * Instead of an answer that takes long: a bounded part of the work is done. Who asks again, the
+ * same questions about the same range, gets the answer in the end.
+ */
+export class NotYet extends Error {
+  override readonly name = "NotYet";
+}
+
 export interface ItemStorage {
   /** Of all items from `lower` on to before `upper`; empty when the bounds don't ascend. */
   sum(lower: Bound, upper: Bound): ItemSum;
@@ -37,6 +46,6 @@ export interface ItemStorage {
    */
   split(lower: Bound, upper: Bound, count: number): readonly Part[];
 
-  /** The first `countMax` (1 or more) ids of a range. */
+  /** The first `countMax` (1 or more) ids of a range; of many maybe fewer, and `next` says so. */
   ids(lower: Bound, upper: Bound, countMax: number): IdRun;
 }

@@ -14,7 +14,7 @@
 
 import { amongOurs, compareBounds, END, ID_BYTES, START, type WireBound } from "./bound.ts";
 import { assertFrameBytesMax, describe, isFingerprint, type Range, sumOf } from "./describe.ts";
-import type { ItemStorage } from "./item-storage.ts";
+import { type ItemStorage, NotYet } from "./item-storage.ts";
 import { FINGERPRINT, type Flaw, findFlaw, ID_LIST, RangeReader, VERSION } from "./range-reader.ts";
 import {
   ID_LIST_BYTES_MAX,
@@ -39,6 +39,8 @@ export class Responder {
   /** Where what is written ends; before where we are when ranges are being skipped. */
   private written: WireBound = START;
   private isFull = false;
+  /** The reader's range is still to be answered: its storage has said `NotYet`. */
+  private isOpen = false;
 
   /**
    * The message must stay as it is until the answer is there, which has at most `frameBytesMax`
@@ -52,21 +54,36 @@ export class Responder {
     this.reader = new RangeReader(message);
   }
 
-  /** Deals with one range; null while there is more to do. */
+  /** Deals with one range, or a part of what that takes; null while there is more to do. */
   step(): Answer | null {
     // "It should reply with a single byte containing the highest protocol version it supports."
     if (this.flaw === "the protocol version is unknown") {
       return { kind: "message", message: Uint8Array.of(VERSION) };
     }
     if (this.flaw !== null) return { kind: "flawed", flaw: this.flaw };
-    if (this.isFull || !this.reader.next()) {
+    if (!this.isOpen && (this.isFull || !this.reader.next())) {
       return { kind: "message", message: this.writer.message() };
     }
+    const { written } = this;
+    const mark = this.writer.mark();
+    this.isOpen = false;
+    try {
+      this.answerRange();
+    } catch (error) {
+      if (!(error instanceof NotYet)) throw error;
+      this.isOpen = true;
+      this.isFull = false;
+      this.written = written;
+      this.writer.goBack(mark);
+    }
+    return null;
+  }
+
+  private answerRange(): void {
     const { lower, upper, mode, payload } = this.reader;
-    if (compareBounds(lower, upper) === 0) return null;
+    if (compareBounds(lower, upper) === 0) return;
     if (mode === FINGERPRINT) this.answerFingerprint({ lower, upper }, payload);
     if (mode === ID_LIST) this.answerIds({ lower, upper });
-    return null;
   }
 
   private answerFingerprint(range: Range, theirs: Uint8Array): void {

@@ -27,6 +27,9 @@ export interface VisibilityRules {
 /** What an event is read by: nothing else of it says who may. */
 export type Readable = Pick<NostrEvent, "kind" | "pubkey" | "tags">;
 
+/** Of events that have something in common: all can be seen, none, or each has to be looked at. */
+export type Seen = "all" | "some" | "none";
+
 /** Rules that go by more than an event's kind, and may change at any time. */
 export interface EventGuard {
   /** Beside events with an `h` tag, these may be hidden. */
@@ -34,6 +37,8 @@ export interface EventGuard {
   /** Whether an event of this text, which is JSON, may be one that some can't see. */
   mayHide(kind: number, text: Buffer): boolean;
   sees(viewer: Viewer, event: Readable): boolean;
+  /** Of events with an `h` tag, all of that kind and of one group; null: of whatever groups. */
+  seesOfGroup(viewer: Viewer, kind: number, groupId: string | null): Seen;
   /** As of `Visibility`. */
   checkRead(viewer: Viewer, filters: readonly Filter[]): Reason | null;
   widen(filter: Filter, before: Viewer, after: Viewer): Filter[];
@@ -69,6 +74,18 @@ export class Visibility {
     if (!this.hiddenKinds.has(event.kind)) return true;
     if (viewer.size === 0) return false;
     return !this.rules.privateKinds.has(event.kind) || isInvolved(viewer, event);
+  }
+
+  /**
+   * Of events of a kind that have no `h` tag (`groupId` undefined), or only that one, or any
+   * (null). "all" and "none" are certain.
+   */
+  seesClass(viewer: Viewer, kind: number, groupId: string | null | undefined): Seen {
+    const isNobody = viewer.size === 0;
+    if (isNobody && this.hiddenKinds.has(kind)) return "none";
+    if (this.rules.privateKinds.has(kind) || this.guardedKinds.has(kind)) return "some";
+    if (groupId === undefined || this.guard === null) return "all";
+    return this.guard.seesOfGroup(viewer, kind, groupId);
   }
 
   /** Whether a filter may match events that some can't see. */

@@ -48,7 +48,11 @@ export interface StreamOptions {
   readonly sight: Sight | null;
   /** Null when each event is wanted, not only how many there are. */
   readonly unseen: Unseen | null;
+  /** Null, or where its filter asks for one second: the first and last wanted (`idOrder`). */
+  readonly orders: Orders | null;
 }
+
+export type Orders = readonly [first: number, last: number];
 
 /**
  * For a count: what is done with entries that tell all there is to know of their events, which are
@@ -100,7 +104,7 @@ export class FilterStream {
     this.options = options;
     this.matcher = new TextMatcher(filter);
     this.blindKinds = options.sight?.blindKinds ?? null;
-    this.start = [-filter.until, -1, -1, 0];
+    this.start = [-filter.until, options.orders?.[0] ?? -1, -1, 0];
     this.isDone = options.limit === 0;
   }
 
@@ -308,9 +312,11 @@ export class FilterStream {
 
   /** The next entry within the time range, each event once. */
   private nextEntry(): TermEntry | null {
+    const { orders } = this.options;
     for (;;) {
       const entry = this.cursor.head;
       if (entry === null || entry[0] > -this.filter.since) return null;
+      if (orders !== null && entry[1] > orders[1]) return null;
       this.cursor.advance();
       if (entry[2] === this.lastSeq || entry[2] > this.options.headSeq) continue;
       this.lastSeq = entry[2];

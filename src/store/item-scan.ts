@@ -11,6 +11,7 @@ import type { Database, Statement } from "bun:sqlite";
 import type { Filter } from "../protocol/filter.ts";
 import { textCreatedAt, textId } from "./candidate.ts";
 import { canCountByIndex } from "./count.ts";
+import type { Orders } from "./filter-stream.ts";
 import { EventReader } from "./read.ts";
 import { RowLookup } from "./rows.ts";
 import { Scan } from "./scan.ts";
@@ -57,6 +58,8 @@ export interface ItemScanOptions {
   readonly itemsMax: number;
   readonly nowSeconds: () => number;
   readonly onItem: OnItem;
+  /** As of a scan. */
+  readonly orders?: Orders | null;
 }
 
 export interface ItemScan {
@@ -78,6 +81,16 @@ export function openItemScan(
     return new TableItems(reader, narrowed, sight, options);
   }
   return new IndexItems(reader, narrowed, sight, options);
+}
+
+/** The same, for who asks for a short time only: never reads the whole table. */
+export function openIndexScan(
+  reader: ItemReader,
+  filter: Filter,
+  sight: Sight,
+  options: ItemScanOptions,
+): ItemScan {
+  return new IndexItems(reader, sight.narrow(filter), sight, options);
 }
 
 function isEverything(filter: Filter): boolean {
@@ -144,7 +157,7 @@ class IndexItems implements ItemScan {
   private seqs: number[] = [];
 
   constructor(reader: ItemReader, filter: Filter | null, sight: Sight, options: ItemScanOptions) {
-    const { itemsMax, nowSeconds, onItem } = options;
+    const { itemsMax, nowSeconds, onItem, orders = null } = options;
     this.reader = reader;
     this.onItem = onItem;
     const isByIndex = filter !== null && canCountByIndex(filter, sight.mixedKinds);
@@ -155,6 +168,7 @@ class IndexItems implements ItemScan {
       tiesMax: 0,
       nowSeconds,
       unseen: isByIndex ? { onEntry, otherKeys: null } : null,
+      orders,
     };
     this.scan = new Scan(reader, filter === null ? [] : [filter], how, sight);
   }
@@ -176,7 +190,7 @@ class IndexItems implements ItemScan {
 }
 
 /** Ids from texts, as bytes that are good until the next one. */
-class TextIds {
+export class TextIds {
   private readonly bytes = Buffer.alloc(32);
 
   of(text: Buffer): Buffer {

@@ -14,6 +14,7 @@ import { isMeant } from "./judge.ts";
 import { payloadText } from "./payload.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { RowInserter } from "./rows.ts";
+import { SUM_TABLES } from "./sum-tables.ts";
 import { TALLIES, TallyBuilder } from "./tallies.ts";
 import { eventKeys, kindKey, type TermRow, termRows, vanishedKey } from "./term.ts";
 
@@ -142,6 +143,7 @@ export const MIGRATIONS: readonly Migration[] = [
     buildIndex(db, path);
     heedVanishes(db, isThisRelay);
   },
+  (db) => db.run(SUM_TABLES), // the writer fills them, while it has nothing else to do
 ];
 
 /**

@@ -3,7 +3,7 @@
 // best first (NIP-50). Resumable: `next` may be called again at any later time.
 
 import type { Filter } from "../protocol/filter.ts";
-import { FilterStream, type Found, type Match, type Unseen } from "./filter-stream.ts";
+import { FilterStream, type Found, type Match, type Orders, type Unseen } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
 import type { SearchReader } from "./search-reader.ts";
 import { SearchBudget, SearchStream, usesIndex } from "./search-stream.ts";
@@ -18,6 +18,8 @@ export interface ScanOptions {
   readonly nowSeconds: () => number;
   /** For counts (count.ts): what isn't even looked at. */
   readonly unseen?: Unseen | null;
+  /** As of a stream. */
+  readonly orders?: Orders | null;
 }
 
 /** Who names events by their ids and says no limit wants all of these. */
@@ -52,7 +54,7 @@ export class Scan {
   ) {
     this.headSeq = reader.head();
     this.hasZeroLimit = filters.some((filter) => filter.limit === 0);
-    const { tiesMax, nowSeconds, unseen = null } = options;
+    const { tiesMax, nowSeconds, unseen = null, orders = null } = options;
     const budget = new SearchBudget();
     this.streams = filters.flatMap((asked) => {
       const limit = limitOf(asked, options);
@@ -60,7 +62,7 @@ export class Scan {
       if (filter === null) return [];
       const looking = sight?.mustLook(filter) ? sight : null;
       const { headSeq } = this;
-      const more = { limit, tiesMax, headSeq, nowSeconds, sight: looking, unseen };
+      const more = { limit, tiesMax, headSeq, nowSeconds, sight: looking, unseen, orders };
       if (index === null || !usesIndex(filter)) return [new FilterStream(reader, filter, more)];
       this.searches.push(new SearchStream(reader, index, filter, more, budget));
       return [];

@@ -8,6 +8,7 @@
 //   history, gone, erase   what became of events, and what must not come back (history.ts, gone.ts)
 //   head   one row: the last `seq` given out, and how far the tail has been moved
 //   tally  how many entries of `term` say what, for keys that have many (tallies.ts)
+//   sum_set, sums, taken   running sums for syncs, and what they are to lose (sum-tables.ts)
 
 import { Database, SQLiteError } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";

@@ -2,8 +2,9 @@
 // the keys it has signed in with. Made for each query.
 
 import type { Filter } from "../protocol/filter.ts";
-import { NOBODY, type Viewer, type Visibility } from "../protocol/visibility.ts";
+import { NOBODY, type Seen, type Viewer, type Visibility } from "../protocol/visibility.ts";
 import { decodeText, textKind } from "./candidate.ts";
+import { groupIdOf } from "./sum-tables.ts";
 
 const NO_KINDS: ReadonlySet<number> = new Set();
 
@@ -43,6 +44,15 @@ export class Sight {
     return this.viewer.size === 0 ? this.visibility.hiddenKinds : null;
   }
 
+  get privateKinds(): ReadonlySet<number> {
+    return this.visibility.rules.privateKinds;
+  }
+
+  /** Kinds of which some can be seen and some can't, for what their events are about. */
+  get guardedKinds(): ReadonlySet<number> {
+    return this.visibility.guardedKinds;
+  }
+
   get hiddenKinds(): ReadonlySet<number> {
     return this.visibility.hiddenKinds;
   }
@@ -57,6 +67,12 @@ export class Sight {
     const { guardedKinds, rules } = this.visibility;
     const byKind = this.viewer.size === 0 ? NO_KINDS : rules.privateKinds;
     return guardedKinds.size === 0 ? byKind : byKind.union(guardedKinds);
+  }
+
+  /** Of events of a class (sum-tables.ts). */
+  seesClass(kind: number, groups: string): Seen {
+    const groupId = groups === "" ? undefined : groupIdOf(groups);
+    return this.visibility.seesClass(this.viewer, kind, groupId);
   }
 
   sees(text: Buffer): boolean {

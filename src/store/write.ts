@@ -22,6 +22,7 @@ import type { Pending } from "./pending.ts";
 import { RowInserter } from "./rows.ts";
 import { Run } from "./run.ts";
 import { StoredEvents } from "./stored.ts";
+import { SumKeeper } from "./sum-keeper.ts";
 import { encodeSeqs, type Head, Tail } from "./tail.ts";
 import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { EXPIRING_KEY, type TermRow, termRows } from "./term.ts";
@@ -64,6 +65,8 @@ export class EventWriter {
   private readonly stored: StoredEvents;
   private readonly gone: Gone;
   private readonly eraser: Eraser;
+  /** What syncs go by. */
+  readonly sums: SumKeeper;
   private readonly selectHead: Statement;
   private readonly updateHead: Statement;
   private readonly insertPart: Statement;
@@ -96,6 +99,7 @@ export class EventWriter {
     this.stored = new StoredEvents(db, this.tail, tallies, this.known, this.history);
     this.gone = new Gone(db, this.known);
     this.eraser = new Eraser(db, this.stored);
+    this.sums = new SumKeeper(db, options.synchronous);
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?, turn = turn + 1");
     this.insertPart = db.prepare("INSERT INTO tail VALUES (?, ?, ?, ?)");

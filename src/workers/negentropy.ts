@@ -1,11 +1,13 @@
-// The thread that syncs (NIP-77): it reads once what a sync's filter matches, keeps time and id of
-// each event, and answers the client's messages by them. Works in time slices, new syncs and new
-// messages first, as a reader does; only putting the items in order is one piece, half a second's
-// work for a million.
+// The thread that syncs (NIP-77). Where running sums are kept of what a sync's filter matches, it
+// answers the client's messages by these (sum-storage.ts), whatever their number. Of others it
+// reads once what the filter matches, keeps time and id of each event, and answers by them. Works
+// in time slices, new syncs and new messages first, as a reader does; only putting items in order
+// is one piece, half a second's work for a million.
 //
 // What a sync has is what was stored, and what its client might see, when it was opened; what
-// happens meanwhile is for the next sync. It ends by NEG-CLOSE, by a NEG-ERR, with its connection,
-// when another of its id is opened, or when its client hasn't said anything for too long.
+// happens meanwhile is for the next sync, but for running sums, by which it may be told already. It
+// ends by NEG-CLOSE, by a NEG-ERR, with its connection, when another of its id is opened, or when
+// its client hasn't said anything for too long.
 //
 // A client sends its next message when it has been answered. So no sync has more than one under
 // way, and the memory of all is that of their items.
@@ -16,6 +18,8 @@ import { describeError, log } from "../config/log.ts";
 import { visibility } from "../config/read-rules.ts";
 import { findFlaw } from "../negentropy/range-reader.ts";
 import { FRAME_BYTES_MIN } from "../negentropy/describe.ts";
+import type { ItemStorage } from "../negentropy/item-storage.ts";
+import { ItemVectorBuilder } from "../negentropy/item-vector.ts";
 import { Responder } from "../negentropy/responder.ts";
 import { guardGroups } from "../policy/groups/thread-groups.ts";
 import { encodeNegErr, encodeNegMsg } from "../protocol/message.ts";
@@ -23,9 +27,10 @@ import type { SyncReason } from "../protocol/reason.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
-import { ItemReader, type ItemScan, openItemScan } from "../store/item-scan.ts";
+import { ItemReader, openItemScan } from "../store/item-scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { Sight } from "../store/sight.ts";
+import { SumStorage } from "../store/sum-storage.ts";
 import { MAIL, NO_SLOT, parseQueryBody, readConnId, sendDone, sendStopped } from "./mail.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { readSync, type SyncMail } from "./mail-sync.ts";
@@ -177,6 +182,7 @@ export class Negentropy implements Role {
       if (sync.isDropped) return;
       if (frame === null) {
         sync.scan?.rest();
+        sync.sums?.rest();
         this.queue.again(sync);
         return;
       }
@@ -193,16 +199,28 @@ export class Negentropy implements Role {
 
   /** The answer, or null when there is more to do, or when the sync has ended. */
   private advance(sync: Sync, deadline: number): string | null {
-    if (sync.items === null) {
-      this.store ??= new ItemReader(this.db);
-      const { store } = this;
-      if (!store.inSnapshot(() => this.read(sync, store, deadline))) return null;
-      sync.items = (sync.builder as NonNullable<typeof sync.builder>).seal();
+    this.store ??= new ItemReader(this.db);
+    const { store } = this;
+    if (sync.storage === null) {
+      if (!store.inSnapshot(() => this.prepare(sync, store, deadline))) return null;
+      if (sync.builder !== null) this.garbageItems += sync.itemCount; // the builder's
+      sync.storage = sync.sums ?? (sync.builder as ItemVectorBuilder).seal();
       sync.builder = null;
       sync.scan = null;
-      this.garbageItems += sync.itemCount; // the builder's
     }
-    sync.responder ??= new Responder(sync.items, sync.message, this.answerBytesMax);
+    const { storage } = sync;
+    if (!(storage instanceof SumStorage)) return this.respond(sync, storage, deadline);
+    const frame = store.inSnapshot(() => {
+      storage.refresh();
+      return this.respond(sync, storage, deadline);
+    });
+    if (sync.isDropped) return null;
+    this.syncs.setCounts(sync, storage.ownCount, storage.heldCount);
+    return this.endTooLarge(sync) ? null : frame;
+  }
+
+  private respond(sync: Sync, storage: ItemStorage, deadline: number): string | null {
+    sync.responder ??= new Responder(storage, sync.message, this.answerBytesMax);
     do {
       const answer = sync.responder.step();
       if (answer === null) continue;
@@ -214,23 +232,36 @@ export class Negentropy implements Role {
     return null;
   }
 
-  /** Reads items; true when the sync has them all. */
-  private read(sync: Sync, store: ItemReader, deadline: number): boolean {
-    sync.scan ??= this.openScan(sync, store);
+  /** What comes before the first answer; true when that is done. */
+  private prepare(sync: Sync, store: ItemReader, deadline: number): boolean {
+    const { filter, sight } = sync;
+    if (sync.sums === undefined) {
+      sync.sums = filter && SumStorage.open(this.db, store, filter, sight, nowSeconds);
+    }
+    const { sums } = sync;
+    if (sums === null) return this.read(sync, store, deadline);
     for (;;) {
-      const isDone = sync.scan.step();
-      this.syncs.setItemCount(sync, sync.builder?.count ?? 0);
+      const isDone = sums.prepare();
+      this.syncs.setCounts(sync, sums.ownCount, sums.heldCount);
       if (this.endTooLarge(sync)) return false;
       if (isDone || performance.now() >= deadline) return isDone;
     }
   }
 
-  private openScan(sync: Sync, store: ItemReader): ItemScan {
-    return openItemScan(store, sync.filter, sync.sight, {
+  /** Reads items; true when the sync has them all. */
+  private read(sync: Sync, store: ItemReader, deadline: number): boolean {
+    const builder = (sync.builder ??= new ItemVectorBuilder());
+    sync.scan ??= openItemScan(store, sync.filter, sync.sight, {
       itemsMax: this.itemsMax + 1,
-      nowSeconds: () => Math.floor(Date.now() / 1000),
-      onItem: (createdAt, id) => sync.builder?.add(createdAt, id),
+      nowSeconds,
+      onItem: (createdAt, id) => builder.add(createdAt, id),
     });
+    for (;;) {
+      const isDone = sync.scan.step();
+      this.syncs.setCounts(sync, builder.count);
+      if (this.endTooLarge(sync)) return false;
+      if (isDone || performance.now() >= deadline) return isDone;
+    }
   }
 
   /** Whether it has ended because there is no room for its items. */
@@ -241,7 +272,7 @@ export class Negentropy implements Role {
       this.end(sync, reason, itemsMax);
     } else if (this.syncs.itemCountOf(sync.connId) > itemsMax) {
       this.end(sync, `rate-limited: more than ${itemsMax} events in the syncs of this connection`);
-    } else if (this.syncs.itemCount > this.totalItemsMax) {
+    } else if (this.syncs.heldCount > this.totalItemsMax) {
       this.end(sync, "rate-limited: the relay has too many syncs open, please try again later");
     }
     return sync.isDropped;
@@ -262,7 +293,8 @@ export class Negentropy implements Role {
   ): void {
     if (sync === undefined) return;
     this.queue.drop(sync);
-    this.garbageItems += sync.itemCount;
+    // By sums, it was rows that it has read.
+    this.garbageItems += sync.sums ? GARBAGE_ITEMS_MIN : sync.heldCount;
     this.syncs.remove(sync);
     const frame = reason === null ? null : encodeNegErr(sync.id, reason, itemsMax);
     this.answer(sync.connId, frame, sync.messageBytes);
@@ -286,4 +318,8 @@ export class Negentropy implements Role {
     Bun.gc(true);
     this.garbageItems = 0;
   }
+}
+
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
 }

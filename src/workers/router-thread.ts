@@ -14,7 +14,6 @@ import type { Doorbell } from "../ring/doorbell.ts";
 import type { Inbox } from "../ring/inbox.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
-import { ItemReader } from "../store/item-scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { MAIL, trySendStop } from "./mail.ts";
 import { type FateMail, readFate, trySendRouterMetrics } from "./mail-router.ts";
@@ -45,7 +44,7 @@ export class RouterThread {
     this.router = new Router({
       file: setting("router.file"),
       dataDir: setting("data_dir"),
-      reader: new ItemReader(this.db),
+      db: this.db,
       intake: this.intake,
       onFatal: (error) => {
         this.failure ??= { error };

@@ -1,11 +1,15 @@
 // The syncs (NIP-77) that are open on a thread, by connection and id, and how many items they hold:
 // memory that clients can make the relay keep, so it is bounded for each connection and in all.
+//
+// A sync that goes by running sums counts for the events that are its client's alone; what it has
+// read lately is bounded by itself, and counts for all of them together.
 
 import type { Responder } from "../negentropy/responder.ts";
-import { type ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts";
+import type { ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts";
 import type { Filter } from "../protocol/filter.ts";
 import type { ItemScan } from "../store/item-scan.ts";
 import type { Sight } from "../store/sight.ts";
+import type { SumStorage } from "../store/sum-storage.ts";
 import type { Queued } from "./query-queue.ts";
 
 export class Sync implements Queued {
@@ -16,13 +20,16 @@ export class Sync implements Queued {
   readonly filter: Filter | null;
   /** As it was when the sync was opened. */
   readonly sight: Sight;
+  /** Where there are running sums of what it asks for; undefined until that is known. */
+  sums: SumStorage | null | undefined = undefined;
   /** While its items are being read. */
   scan: ItemScan | null = null;
-  builder: ItemVectorBuilder | null = new ItemVectorBuilder();
-  /** Once all are. */
-  items: ItemVector | null = null;
-  /** So many of them are in the sums of `Syncs`. */
+  builder: ItemVectorBuilder | null = null;
+  /** Once all are, or the sums are ready: what answers its messages. */
+  storage: SumStorage | ItemVector | null = null;
+  /** So many items are in the sums of `Syncs`, for its connection and for all. */
   itemCount = 0;
+  heldCount = 0;
   /** The client's last message, and how long it was as text: 0 once it is answered. */
   message: Buffer;
   messageBytes: number;
@@ -51,7 +58,7 @@ interface Connection {
 }
 
 export class Syncs {
-  itemCount = 0;
+  heldCount = 0;
   private readonly connections = new Map<number, Connection>();
   /** Those that wait for their clients, the one that has waited longest first. */
   private readonly waiting = new Set<Sync>();
@@ -93,16 +100,18 @@ export class Syncs {
   remove(sync: Sync): void {
     const connection = this.connections.get(sync.connId);
     if (connection?.byId.get(sync.id) !== sync) return;
-    this.setItemCount(sync, 0);
+    this.setCounts(sync, 0, 0);
     this.waiting.delete(sync);
     connection.byId.delete(sync.id);
     if (connection.byId.size === 0) this.connections.delete(sync.connId);
   }
 
-  setItemCount(sync: Sync, itemCount: number): void {
+  /** `heldCount`: with those that count only for all syncs together. */
+  setCounts(sync: Sync, itemCount: number, heldCount = itemCount): void {
     const more = itemCount - sync.itemCount;
     sync.itemCount = itemCount;
-    this.itemCount += more;
+    this.heldCount += heldCount - sync.heldCount;
+    sync.heldCount = heldCount;
     const connection = this.connections.get(sync.connId);
     if (connection !== undefined) connection.itemCount += more;
   }

@@ -84,6 +84,7 @@ export class Writer implements Role {
   private old: readonly number[] = [];
   private nextRetentionAt = 0;
   private nextUpkeepAt = 0;
+  private nextSumsAt = 0;
 
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
@@ -145,13 +146,14 @@ export class Writer implements Role {
     this.control.serve(this.writeNothing, () => this.eraseBanned());
     this.cron();
     const isUnfinished = this.catchUp();
+    const isSumming = this.keepSums(count === 0);
     const hasUpkeep =
       this.maintain() ||
       this.removeBanned() ||
       this.keepGroups() ||
       (count === 0 && this.learnIds());
     this.isStopped = this.upstreamRunning === 0 && !this.isBehind();
-    return isUnfinished || hasUpkeep ? 0 : FOREIGN_POLL_MS;
+    return isUnfinished || hasUpkeep || isSumming ? 0 : FOREIGN_POLL_MS;
   }
 
   /** Some of the index's upkeep; true when there is more to be done at once. */
@@ -165,6 +167,18 @@ export class Writer implements Role {
     } catch (error) {
       log("error", "writer", `the index was not kept up: ${describeError(error)}`);
       this.nextUpkeepAt = performance.now() + UPKEEP_RETRY_MS;
+      return false;
+    }
+  }
+
+  /** Some of the sums that syncs go by; true when there is more to be done at once. */
+  private keepSums(isIdle: boolean): boolean {
+    if (performance.now() < this.nextSumsAt) return false;
+    try {
+      return this.store.sums.keep(isIdle);
+    } catch (error) {
+      log("error", "writer", `the sums for syncs were not kept up: ${describeError(error)}`);
+      this.nextSumsAt = performance.now() + UPKEEP_RETRY_MS;
       return false;
     }
   }

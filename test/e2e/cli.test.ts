@@ -38,6 +38,7 @@ const COMMANDS = [
   "delete",
   "member",
   "invite",
+  "negentropy",
   "audit",
   "info",
   "config",

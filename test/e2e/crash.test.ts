@@ -8,6 +8,7 @@ import { databasePath } from "../../src/store/schema.ts";
 import { decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
 import { checkIndex } from "../support/check-index.ts";
+import { checkSums } from "../support/check-sums.ts";
 import { Client } from "../support/client.ts";
 import { authorKey, EventFactory } from "../support/events.ts";
 import { Publisher } from "../support/publisher.ts";
@@ -210,6 +211,7 @@ testRandomly(
     expect(db.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);
     expect(ledger.problems(readStored(db))).toEqual([]);
     expect(checkIndex(db)).toEqual([]);
+    expect(checkSums(db)).toEqual([]);
     removeTempDir(dataDir);
   },
   180_000,

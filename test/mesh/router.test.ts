@@ -25,7 +25,7 @@ class Peer extends FakeRelay {
   constructor(events: readonly NostrEvent[], habits: Habits = {}) {
     const arrived: string[] = [];
     super(events, {
-      answerToOther: () => ["NOTICE", "what is that?"],
+      answerToOther: () => ["NOTICE", "unknown message"],
       ...habits,
       refuses: (event) => {
         arrived.push(event.id);

@@ -44,7 +44,7 @@ export class BucketStorage implements ItemStorage {
     const bucket = this.buckets.get(number) ?? { items: [], sum: new ItemSum() };
     this.buckets.set(number, bucket);
     bucket.items.push(item);
-    bucket.sum.addIds(item.id);
+    bucket.sum.addId(item.id);
   }
 
   /** Each bucket's share of a range. */
@@ -63,7 +63,7 @@ export class BucketStorage implements ItemStorage {
   private scan(number: number, lower: Bound, upper: Bound): ItemSum {
     const sum = new ItemSum();
     for (const item of this.buckets.get(number)?.items ?? []) {
-      if (isBetween(item, lower, upper)) sum.addIds(item.id);
+      if (isBetween(item, lower, upper)) sum.addId(item.id);
     }
     return sum;
   }
@@ -73,7 +73,7 @@ export class BucketStorage implements ItemStorage {
     const items = this.itemsBetween(lower, upper);
     return items.map((item, index) => {
       const sum = new ItemSum();
-      sum.addIds(item.id);
+      sum.addId(item.id);
       const next = items[index + 1];
       return { upper: next === undefined ? upper : boundBetween(item, next), sum };
     });

@@ -20,7 +20,7 @@ function randomBound(random: Random, items: readonly Item[]): Bound {
 
 function naiveSum(items: readonly Item[]): ItemSum {
   const sum = new ItemSum();
-  for (const { id } of items) sum.addIds(id);
+  for (const { id } of items) sum.addId(id);
   return sum;
 }
 

@@ -238,6 +238,7 @@ test("what a group hides is in no count", () => {
     mayHide: () => true,
     sees: (viewer: ReadonlySet<string>, event: Pick<NostrEvent, "tags">) =>
       viewer.size > 0 || !isHidden(event),
+    seesOfGroup: () => "some" as const,
     checkRead: () => null,
     widen: () => [],
   };

@@ -38,6 +38,7 @@ const GUARD: EventGuard = {
   mayHide: (kind, text) => kind === 30_023 || text.includes('["h",'),
   sees: (viewer, event) =>
     viewer.has(author(1)) || !(event.kind === 30_023 || event.tags.some(([name]) => name === "h")),
+  seesOfGroup: (viewer) => (viewer.has(author(1)) ? "all" : "none"),
   checkRead: () => null,
   widen: () => [],
 };

@@ -41,7 +41,7 @@ export class TestRouter {
     this.router = new Router({
       file: this.file,
       dataDir: this.dir.path,
-      reader: new ItemReader(db),
+      db,
       intake: { take: (event) => this.take(event) },
       onFatal: (error) => {
         throw error;

@@ -3,7 +3,7 @@
 
 import type { Filter } from "../../protocol/filter.ts";
 import type { Reason } from "../../protocol/reason.ts";
-import type { EventGuard, Readable, Viewer } from "../../protocol/visibility.ts";
+import type { EventGuard, Readable, Seen, Viewer } from "../../protocol/visibility.ts";
 import {
   type Group,
   isMetadataKind,
@@ -15,7 +15,7 @@ import {
 } from "./group.ts";
 import { hasGroupTag } from "./text.ts";
 import type { GroupsView } from "./view.ts";
-import { mayRead, refusalOf } from "./visibility.ts";
+import { mayRead, mayReadClass, refusalOf } from "./visibility.ts";
 
 const METADATA_KINDS: ReadonlySet<number> = new Set(
   Array.from({ length: 10 }, (_, i) => 39_000 + i),
@@ -43,6 +43,12 @@ export class GroupGuard implements EventGuard {
 
   sees(viewer: Viewer, event: Readable): boolean {
     return mayRead(this.view.current(), viewer, event);
+  }
+
+  seesOfGroup(viewer: Viewer, kind: number, groupId: string | null): Seen {
+    const groups = this.view.current();
+    if (groups.size === 0) return "all";
+    return groupId === null ? "some" : mayReadClass(groups, viewer, kind, groupId);
   }
 
   checkRead(viewer: Viewer, filters: readonly Filter[]): Reason | null {

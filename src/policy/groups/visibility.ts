@@ -8,7 +8,7 @@
 import { firstTagValue } from "../../protocol/event.ts";
 import type { Filter } from "../../protocol/filter.ts";
 import type { Reason } from "../../protocol/reason.ts";
-import type { Readable, Viewer } from "../../protocol/visibility.ts";
+import type { Readable, Seen, Viewer } from "../../protocol/visibility.ts";
 import {
   type Group,
   type Groups,
@@ -40,6 +40,21 @@ export function mayRead(groups: Groups, viewer: Viewer, event: Readable): boolea
   return true;
 }
 
+/** Of all events of a kind whose one `h` tag names this group, none of them metadata. */
+export function mayReadClass(groups: Groups, viewer: Viewer, kind: number, id: string): Seen {
+  const group = groups.get(id);
+  if (group === undefined) return "all";
+  if (group === null) return kind === KIND_DELETE_GROUP ? "all" : "none";
+  if (kind === KIND_CREATE_INVITE || kind === KIND_JOIN_GROUP) return "some";
+  if (!isHidden(group, kind) || isMember(group, viewer)) return "all";
+  const mayBeAbout = CONCERNING_KINDS.has(kind) && viewer.size > 0;
+  return mayBeAbout ? "some" : "none";
+}
+
+function isHidden(group: Group, kind: number): boolean {
+  return group.isPrivate || (group.isHidden && kind === KIND_EDIT_METADATA);
+}
+
 function mayReadMetadata(groups: Groups, viewer: Viewer, event: Readable): boolean {
   const group = groups.get(firstTagValue(event, "d") ?? "");
   if (group === undefined) return true; // another relay's
@@ -54,8 +69,7 @@ function mayReadOf(group: Group, viewer: Viewer, event: Readable): boolean {
       pubkey === event.pubkey || rankMay(memberRank(group, pubkey), "create-invite");
     return some(viewer, mayInvite);
   }
-  const isHidden = group.isPrivate || (group.isHidden && event.kind === KIND_EDIT_METADATA);
-  return !isHidden || isMember(group, viewer) || isAbout(event, viewer);
+  return !isHidden(group, event.kind) || isMember(group, viewer) || isAbout(event, viewer);
 }
 
 /** It holds an invite code. */
@@ -83,6 +97,7 @@ function some(viewer: Viewer, isSo: (pubkey: string) => boolean): boolean {
 }
 
 const MEMBERSHIP_KINDS = [KIND_PUT_USER, KIND_REMOVE_USER, KIND_JOIN_GROUP, KIND_LEAVE_GROUP];
+const CONCERNING_KINDS: ReadonlySet<number> = new Set(MEMBERSHIP_KINDS);
 
 /**
  * Why a REQ or COUNT is refused as a whole: each of its filters asks for nothing but events of

@@ -1,7 +1,7 @@
 // Who may read what of groups (NIP-29), event by event, and which REQs are refused as a whole.
 
 import { describe, expect, test } from "bun:test";
-import { mayRead, refusalOf } from "../../../src/policy/groups/visibility.ts";
+import { mayRead, mayReadClass, refusalOf } from "../../../src/policy/groups/visibility.ts";
 import { type Filter, parseFilter } from "../../../src/protocol/filter.ts";
 import type { Reason } from "../../../src/protocol/reason.ts";
 import {
@@ -15,6 +15,7 @@ import {
   RELAY,
   STRANGER,
 } from "../../support/group-book.ts";
+import { SOUP_GROUPS, SOUP_KINDS, soupTag } from "../../support/group-soup.ts";
 import { author, forEachSeed } from "../../support/unsigned-events.ts";
 
 const VIEWERS = {
@@ -191,6 +192,36 @@ describe("who reads", () => {
     expect(reads()).toBe(true);
     book.must({ kind: 9001, by: ADMIN, tags: [["p", STRANGER]] });
     expect(reads()).toBe(false);
+  });
+});
+
+const FLAGS = [[], ["private"], ["hidden"], ["private", "hidden"], ["gone"]];
+
+test("what is told of all events of a kind and a group is true of each", () => {
+  forEachSeed(3, (dice) => {
+    const told = new Set<string>();
+    for (const flags of FLAGS) {
+      const book = flagged(flags.filter((flag) => flag !== "gone"));
+      if (flags.includes("gone")) book.must({ kind: 9008, by: ADMIN });
+      const authors = [ADMIN, MODERATOR, MEMBER, STRANGER, author(50)];
+      for (let i = 0; i < 400; i++) {
+        const viewer = new Set(dice.some(authors, dice.below(3)));
+        const [kind, h] = [dice.pick(SOUP_KINDS), dice.pick(["g", "g", ...SOUP_GROUPS])];
+        const tags = dice.list(dice.below(4), () => soupTag(dice, authors, []));
+        const event = groupEvent({ kind, by: dice.pick(authors), h, tags });
+        const seen = mayReadClass(book.groups, viewer, kind, h);
+        const mayBe = mayRead(book.groups, viewer, event) ? ["all", "some"] : ["none", "some"];
+        expect([flags, kind, h, [...viewer], mayBe]).toEqual([
+          flags,
+          kind,
+          h,
+          [...viewer],
+          expect.arrayContaining([seen]),
+        ]);
+        told.add(seen);
+      }
+    }
+    expect([...told].toSorted()).toEqual(["all", "none", "some"]);
   });
 });
 

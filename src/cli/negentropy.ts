@@ -1,0 +1,169 @@
+// `nandu negentropy`: the sets of events that running sums are kept of, for syncs (NIP-77).
+
+import type { Database } from "bun:sqlite";
+import { setting } from "../config/current.ts";
+import type { Filter } from "../protocol/filter.ts";
+import {
+  closeForWriting,
+  openForReading,
+  openForWriting,
+  requireDatabase,
+  storeOptions,
+} from "../store/schema.ts";
+import { SumKeeper } from "../store/sum-keeper.ts";
+import {
+  ALL_SET_ID,
+  canonicalText,
+  deleteSumSet,
+  findSumSet,
+  insertSumSet,
+  readSumSets,
+  SETS_MAX,
+  type SumSet,
+} from "../store/sum-sets.ts";
+import { MONTHS } from "../store/sum-tables.ts";
+import { noMore, parseAction } from "./change-control.ts";
+import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
+import { parseFilterArguments } from "./filter-argument.ts";
+import { counted } from "./table.ts";
+
+const usage = `Usage: nandu negentropy list
+       nandu negentropy add FILTER
+       nandu negentropy build ID
+       nandu negentropy remove ID
+
+Syncs (NIP-77) of sets of which running sums are kept need no memory and no time to begin, however
+large the set is. Set 0 is all events: it serves {} and any kinds. Other filters that are synced
+often may be added. A set serves its filter with any since and until, and with fewer kinds.
+
+list has a line for each: id, filter, events counted, state, how many sums, separated by tabs. A
+running relay notices a set that was added, and counts what is stored while it has nothing else to
+do; build does it at once. FILTER has no since, until or limit. Safe while the relay runs.
+
+Example: nandu negentropy add '{"kinds":[30023],"#t":["nostr"]}'
+`;
+
+const PROGRESS_MS = 1000;
+
+function run(args: readonly string[]): number {
+  const { rest } = configure(args);
+  const [text, argument, extra] = parseFlags(rest, [], []).positionals;
+  const action = parseAction(text, ["list", "add", "build", "remove"]);
+  noMore(action === "list" ? argument : extra);
+  requireDatabase(setting("data_dir"));
+  switch (action) {
+    case "list":
+      list();
+      break;
+    case "add":
+      add(parseSet(argument));
+      break;
+    case "build":
+      build(parseId(argument));
+      break;
+    case "remove":
+      remove(parseId(argument));
+      break;
+  }
+  return EXIT_OK;
+}
+
+function list(): void {
+  const db = openForReading(storeOptions());
+  try {
+    const lines = db.transaction(() => readSumSets(db).map((set) => describe(db, set)))();
+    process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+  } finally {
+    db.close();
+  }
+}
+
+function describe(db: Database, { id, text, upTo }: SumSet): string {
+  const [rows] = db.query("SELECT count(*) FROM sums WHERE set_id = ?").values(id)[0] as [number];
+  const behind = headOf(db) - upTo;
+  const state = behind === 0 ? "up to date" : `${counted(behind, "event")} behind`;
+  return [id, text, countOf(db, id), state, rows].join("\t");
+}
+
+function headOf(db: Database): number {
+  return (db.query("SELECT seq FROM head").values()[0] as [number])[0];
+}
+
+/** Events that were removed a moment ago may still be among them. */
+function countOf(db: Database, id: number): number {
+  const sql = "SELECT coalesce(sum(count), 0) FROM sums WHERE set_id = ? AND level = ?";
+  return (db.query(sql).values(id, MONTHS)[0] as [number])[0];
+}
+
+function add(filter: Filter): void {
+  const text = canonicalText(filter);
+  if (text === null) {
+    throw new UsageError("sums are kept of filters without since, until and limit: any are served");
+  }
+  changeSets((db, sets) => {
+    const known = findSumSet(sets, filter);
+    if (known !== null) throw new Error(`set ${known.id}, ${known.text}, serves that already`);
+    if (sets.length >= SETS_MAX) throw new Error(`there are ${SETS_MAX} sets, which is the most`);
+    process.stdout.write(`added set ${insertSumSet(db, text)}: ${text}\n`);
+  });
+}
+
+function remove(id: number): void {
+  if (id === ALL_SET_ID) throw new UsageError("set 0 is always there");
+  changeSets((db, sets) => {
+    const { text } = find(sets, id);
+    deleteSumSet(db, id);
+    process.stdout.write(`removed set ${id}: ${text}\n`);
+  });
+}
+
+function build(id: number): void {
+  const db = openForWriting(storeOptions());
+  try {
+    find(readSumSets(db), id);
+    let toldAt = performance.now();
+    new SumKeeper(db, storeOptions().synchronous).keepAll((left) => {
+      if (performance.now() - toldAt < PROGRESS_MS) return;
+      toldAt = performance.now();
+      process.stderr.write(`${counted(left, "event")} left\n`);
+    });
+    const count = countOf(db, id);
+    process.stdout.write(`set ${id} is up to date: ${counted(count, "event")}\n`);
+  } finally {
+    closeForWriting(db);
+  }
+}
+
+function changeSets(change: (db: Database, sets: readonly SumSet[]) => void): void {
+  const db = openForWriting(storeOptions());
+  try {
+    db.transaction(() => change(db, readSumSets(db))).immediate();
+  } finally {
+    closeForWriting(db);
+  }
+}
+
+function find(sets: readonly SumSet[], id: number): SumSet {
+  const set = sets.find((one) => one.id === id);
+  if (set === undefined) throw new Error(`there is no set ${id}`);
+  return set;
+}
+
+function parseSet(text: string | undefined): Filter {
+  if (text === undefined) throw new UsageError("a filter is missing");
+  const [one, other] = parseFilterArguments(text);
+  if (one === undefined || other !== undefined) throw new UsageError("a set has one filter");
+  if (one.filter === null) throw new UsageError("the filter can match nothing");
+  return one.filter;
+}
+
+function parseId(text: string | undefined): number {
+  if (text === undefined) throw new UsageError("the id of a set is missing");
+  if (!/^[0-9]{1,15}$/.test(text)) throw new UsageError(`${text} is not the id of a set`);
+  return Number(text);
+}
+
+export const negentropyCommand: Command = {
+  usage,
+  run,
+};

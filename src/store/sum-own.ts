@@ -1,0 +1,116 @@
+// Reads, when a sync is opened, what it may see of classes that its running sums can't go by
+// (sum-view.ts), event by event: private events by the index entries of its client's own keys, and
+// of groups what some of their kinds are about, in the hours that have any. Owned by one thread;
+// within a snapshot each.
+
+import type { Filter } from "../protocol/filter.ts";
+import { textKind } from "./candidate.ts";
+import type { EventReader } from "./read.ts";
+import { Scan } from "./scan.ts";
+import type { Sight } from "./sight.ts";
+import type { SumChanges } from "./sum-changes.ts";
+import { groupsOf, HOUR_S, HOURS, MONTH_HOURS, MONTHS } from "./sum-tables.ts";
+import type { SumView } from "./sum-view.ts";
+
+const BUCKET_END = Number.MAX_SAFE_INTEGER;
+/** Some milliseconds' work, at most. */
+const EVENTS_PER_STEP = 64;
+
+interface Job {
+  readonly filter: Filter;
+  /** Events with a higher one have been seen by whoever knows what the sums lack. */
+  readonly seqMax: number;
+}
+
+export class OwnScan {
+  private readonly reader: EventReader;
+  private readonly sight: Sight;
+  private readonly view: SumView;
+  private readonly changes: SumChanges;
+  private readonly nowSeconds: () => number;
+  private readonly jobs: Iterator<Job>;
+  private job: Job | null = null;
+  private scan: Scan | null = null;
+
+  constructor(
+    reader: EventReader,
+    filter: Filter,
+    changes: SumChanges,
+    how: { sight: Sight; view: SumView; nowSeconds: () => number },
+  ) {
+    this.reader = reader;
+    this.sight = how.sight;
+    this.view = how.view;
+    this.changes = changes;
+    this.nowSeconds = how.nowSeconds;
+    this.jobs = this.plan(filter);
+  }
+
+  /** A bounded piece of work; true when nothing is left to do. */
+  step(): boolean {
+    if (this.scan === null) {
+      const next = this.jobs.next();
+      if (next.done === true) return true;
+      this.job = next.value;
+      this.scan = new Scan(this.reader, [this.job.filter], this.scanOptions(), this.sight);
+    }
+    const { seqMax } = this.job as Job;
+    for (let i = 0; i < EVENTS_PER_STEP; i++) {
+      const found = this.scan.next();
+      if (found === "working") return false;
+      if (found === "done") {
+        this.scan = null;
+        return false;
+      }
+      const isOwn = this.view.seen(textKind(found.text), groupsOf(found.text)) === "some";
+      if (isOwn && found.seq <= seqMax) this.changes.addOwn(found.text);
+    }
+    return false;
+  }
+
+  /** To be called when the next step may be long in coming. */
+  rest(): void {
+    this.scan?.rest();
+  }
+
+  private scanOptions() {
+    const limit = Number.MAX_SAFE_INTEGER;
+    return { limitDefault: limit, limitMax: limit, tiesMax: 0, nowSeconds: this.nowSeconds };
+  }
+
+  private *plan(filter: Filter): Generator<Job> {
+    const { viewer, privateKinds, guardedKinds } = this.sight;
+    const among = (kinds: ReadonlySet<number>): Filter | null => {
+      const both = filter.kinds?.intersection(kinds) ?? kinds;
+      return both.size === 0 ? null : { ...filter, kinds: both };
+    };
+    const own = viewer.size === 0 ? null : among(privateKinds);
+    if (own !== null) yield { filter: own, seqMax: Infinity };
+    const guarded = among(guardedKinds.difference(privateKinds));
+    if (guarded !== null) yield { filter: guarded, seqMax: Infinity };
+    const done = privateKinds.union(guardedKinds);
+    const seqMax = this.changes.openedUpTo;
+    const months = new Set<number>();
+    for (const [month, kind] of this.view.doubtful(MONTHS, 0, BUCKET_END)) {
+      if (!done.has(kind)) months.add(month);
+    }
+    for (const month of months) {
+      for (const [hour, kinds] of this.hoursOf(month, done)) {
+        const since = Math.max(filter.since, hour * HOUR_S);
+        const until = Math.min(filter.until, (hour + 1) * HOUR_S - 1);
+        if (since <= until) yield { filter: { ...filter, kinds, since, until }, seqMax };
+      }
+    }
+  }
+
+  private hoursOf(month: number, done: ReadonlySet<number>): Map<number, Set<number>> {
+    const hours = new Map<number, Set<number>>();
+    const from = month * MONTH_HOURS;
+    for (const [hour, kind] of this.view.doubtful(HOURS, from, from + MONTH_HOURS)) {
+      if (done.has(kind)) continue;
+      const kinds = hours.get(hour) ?? new Set();
+      hours.set(hour, kinds.add(kind));
+    }
+    return hours;
+  }
+}
