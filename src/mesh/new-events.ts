@@ -7,7 +7,7 @@ import { decodeText, textId } from "../store/candidate.ts";
 import type { EventReader } from "../store/read.ts";
 
 /** How often to look while anybody waits: a look costs microseconds when there is nothing. */
-const POLL_MS = 50;
+const POLL_MS = 100;
 const BATCH_EVENTS = 200;
 const KEPT_EVENTS_MAX = 1000;
 const KEPT_BYTES_MAX = 8 << 20;
