@@ -75,6 +75,11 @@ const COMMANDS: readonly ListedCommand[] = [
     load: async () => (await import("./stream.ts")).streamCommand,
   },
   {
+    name: "router",
+    summary: "keep this relay in step with others, as a file says",
+    load: async () => (await import("./router.ts")).routerCommand,
+  },
+  {
     name: "scan",
     summary: "print or count the stored events that match a filter",
     load: async () => (await import("./scan.ts")).scanCommand,

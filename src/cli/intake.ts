@@ -8,14 +8,13 @@ import { setting } from "../config/current.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
+import type { Fate } from "../mesh/router-intake.ts";
 import { type Control, refuseBanned, TransactionControl } from "../policy/control.ts";
 import { GroupsVersion } from "../policy/groups/view.ts";
-import { checkPublisher } from "../policy/publisher.ts";
+import { checkForeign } from "../policy/publisher.ts";
 import { refuseWriter } from "../policy/rights.ts";
 import type { NostrEvent } from "../protocol/event.ts";
-import { classifyKind, isRelayOnly } from "../protocol/kind.ts";
-import type { Reason } from "../protocol/reason.ts";
-import type { Viewer } from "../protocol/visibility.ts";
+import { isRelayOnly } from "../protocol/kind.ts";
 import { type Candidate, makeCandidate, textPubkey } from "../store/candidate.ts";
 import { type BatchRules, JointRules } from "../store/companion.ts";
 import { IdLookup } from "../store/id-lookup.ts";
@@ -32,9 +31,15 @@ const BATCH_BYTES_MAX = 8 << 20;
 /** What has come is in the database so much later at most, while more comes. */
 const FLUSH_MS = 500;
 const DUPLICATE = "duplicate";
-/** Somebody who has signed in and is nobody's author. */
-const NO_AUTHOR: Viewer = new Set([""]);
-const ANYONE_MAY = { mustSignIn: false, signedInKinds: new Set<number>() };
+/** Counted one by one: a stream may run for months. */
+const REASONS_MAX = 1000;
+const OTHER_REASONS = "refused for other reasons";
+
+/** Told once it is on disk; or why it is refused. */
+export type OnFate = (fate: Fate) => void;
+
+const KNOWN: Fate = { kind: "known" };
+const IGNORED: OnFate = () => {};
 
 /** What became of the events, in all. */
 export interface Intakes {
@@ -53,6 +58,8 @@ export class Intake {
   private readonly admission = new Admission(openSignatureBackend().backend);
   private readonly batchMax = setting("store.batch_events_max");
   private batch: Candidate[] = [];
+  /** Of each of them. */
+  private onFates: OnFate[] = [];
   private batchBytes = 0;
   private flushedAt = performance.now();
 
@@ -73,19 +80,22 @@ export class Intake {
   }
 
   /** It may be written later: see `flush`. */
-  take(event: NostrEvent): void {
+  take(event: NostrEvent, onFate: OnFate = IGNORED): void {
     if (this.lookup.has(event.id)) {
       this.counts.known += 1;
+      onFate(KNOWN);
       return;
     }
     const now = Math.floor(Date.now() / 1000);
     const admitted = this.admission.admit(event, admissionRules(), now, checkForeign);
     if (typeof admitted === "string") {
       this.refuse(admitted);
+      onFate({ kind: "refused", reason: admitted });
       return;
     }
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
     this.batch.push(candidate);
+    this.onFates.push(onFate);
     this.batchBytes += candidate.payload.length;
     if (this.batch.length >= this.batchMax || this.batchBytes >= BATCH_BYTES_MAX) this.flush();
   }
@@ -93,7 +103,8 @@ export class Intake {
   /** Of what is no event, or is not taken for another reason. */
   refuse(reason: string): void {
     const { refused } = this.counts;
-    refused.set(reason, (refused.get(reason) ?? 0) + 1);
+    const named = refused.has(reason) || refused.size < REASONS_MAX ? reason : OTHER_REASONS;
+    refused.set(named, (refused.get(named) ?? 0) + 1);
   }
 
   get refusedCount(): number {
@@ -107,14 +118,19 @@ export class Intake {
     if (performance.now() - this.flushedAt >= FLUSH_MS) this.flush();
   }
 
-  /** Writes and commits what has been taken. */
+  /** Writes and commits what has been taken; when that fails, it is as if it had never come. */
   flush(): void {
     this.flushedAt = performance.now();
-    const { batch } = this;
+    const { batch, onFates } = this;
     if (batch.length === 0) return;
     this.batch = [];
+    this.onFates = [];
     this.batchBytes = 0;
-    for (const verdict of this.writer.write(batch).verdicts) this.count(verdict);
+    const { verdicts } = this.writer.write(batch);
+    for (const [i, verdict] of verdicts.entries()) {
+      this.count(verdict);
+      onFates[i]?.(fateOf(verdict));
+    }
     this.groups?.committed();
     this.writer.maintain();
   }
@@ -129,16 +145,16 @@ export class Intake {
     }
   }
 
-  private count({ accepted, reason, seq }: Verdict): void {
-    if (seq > 0) this.counts.stored += 1;
-    else if (accepted || reason.startsWith(DUPLICATE)) this.counts.known += 1;
-    else this.refuse(reason);
+  private count(verdict: Verdict): void {
+    const fate = fateOf(verdict);
+    if (fate.kind === "refused") this.refuse(fate.reason);
+    else this.counts[fate.kind] += 1;
   }
 }
 
-function checkForeign(event: NostrEvent): Reason | null {
-  if (classifyKind(event.kind) === "ephemeral") return "invalid: ephemeral events are not stored";
-  return checkPublisher(event, NO_AUTHOR, ANYONE_MAY);
+function fateOf({ accepted, reason, seq }: Verdict): Fate {
+  if (seq > 0) return { kind: "stored" };
+  return accepted || reason.startsWith(DUPLICATE) ? KNOWN : { kind: "refused", reason };
 }
 
 /** What the ingester and the writer of a relay ask of an event's author. */

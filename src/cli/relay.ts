@@ -8,6 +8,7 @@ import { log } from "../config/log.ts";
 import { searchKinds } from "../config/search-kinds.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
+import { loadRouterFile } from "../mesh/router.ts";
 import { openForWriting, storeOptions } from "../store/schema.ts";
 import { deleteSearch } from "../store/search-schema.ts";
 import { VERSION } from "../version.ts";
@@ -43,6 +44,7 @@ async function run(args: readonly string[]): Promise<number> {
   else log("warn", "crypto", warning);
   const isShared = isPortShared();
   // If any of these can't be opened, a line says why. Threads find the database made and migrated.
+  if (setting("router.file") !== "") loadRouterFile(setting("router.file"));
   const db = openForWriting(storeOptions());
   openRelayKey();
   // Nobody would take out of it what is deleted from now on.

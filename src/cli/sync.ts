@@ -3,19 +3,16 @@
 
 import type { Database } from "bun:sqlite";
 import { fetchByIds } from "../mesh/fetch-ids.ts";
-import type { IdList } from "../mesh/id-list.ts";
+import { readEvents } from "../mesh/local-events.ts";
 import { readItems } from "../mesh/local-items.ts";
 import { type Differences, reconcile } from "../mesh/reconcile.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
 import { PATIENCE, uploadEvents } from "../mesh/upload.ts";
-import { MATCH_ALL } from "../protocol/filter.ts";
 import { ItemReader } from "../store/item-scan.ts";
-import type { EventReader } from "../store/read.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { type Command, configure, parseFlags, UsageError } from "./command.ts";
 import { download } from "./download.ts";
 import { Output, OutputClosed } from "./output.ts";
-import { openScan } from "./scan.ts";
 import {
   parsePeer,
   PEER_HELP,
@@ -35,8 +32,8 @@ const FRAME_BYTES_MAX = 1 << 20;
 const ROUNDS_MAX = 50_000;
 /** Unanswered events: more are sent when there are half of them. As strfry's. */
 const UPLOAD_HIGH_WATER = 100;
-/** Events read at once. */
-const BATCH_IDS = 64;
+/** Of ids that differ: 128 MB. */
+const IDS_MAX = 2 ** 22;
 
 const DIRECTIONS = ["both", "down", "up", "none"] as const;
 
@@ -128,6 +125,7 @@ class Syncing {
         readItems: () => readItems(this.db, this.reader, filter),
         frameBytesMax,
         roundsMax: ROUNDS_MAX,
+        idsMax: IDS_MAX,
       });
       if (result.kind === "unsupported") {
         await this.transferAll(peerFilter, result.why);
@@ -152,7 +150,7 @@ class Syncing {
     report.expect(isDown ? need.count : 0, isUp ? have.count : 0);
     const tasks: Promise<void>[] = [];
     if (isUp) {
-      const events = outgoing(eventsOf(this.reader, have), report);
+      const events = outgoing(readEvents(this.reader, have), report);
       const { onAnswer } = report;
       const how = { highWater: UPLOAD_HIGH_WATER, patience: PATIENCE, onAnswer };
       tasks.push(uploadEvents(session, events, how));
@@ -180,14 +178,6 @@ class Syncing {
     const transfer = { ...this.transfer, peer: { ...peer, filters: [filter] } };
     if (isDown) await download(transfer);
     if (isUp) await upload(transfer, UPLOAD_HIGH_WATER);
-  }
-}
-
-function* eventsOf(reader: EventReader, ids: IdList): Generator<{ readonly text: Buffer }> {
-  for (let done = 0; done < ids.count; done += BATCH_IDS) {
-    const batch = new Set<string>();
-    for (let i = done; i < Math.min(ids.count, done + BATCH_IDS); i++) batch.add(ids.at(i));
-    yield* openScan(reader, [{ ...MATCH_ALL, ids: batch }]);
   }
 }
 

@@ -2,10 +2,10 @@
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
+import { isOursToSend } from "../mesh/local-events.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
 import { type Outgoing, PATIENCE, uploadEvents } from "../mesh/upload.ts";
-import { isProtected } from "../policy/publisher.ts";
-import { decodeText, textId } from "../store/candidate.ts";
+import { textId } from "../store/candidate.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, requireDatabase, storeOptions } from "../store/schema.ts";
 import { type Command, configure, parseFlags, UsageError } from "./command.ts";
@@ -66,13 +66,9 @@ export function* outgoing(
   report: TransferReport,
 ): Generator<Outgoing, undefined> {
   for (const { text } of events) {
-    if (mayBeProtected(text) && isProtected(decodeText(text))) report.protectedCount += 1;
-    else yield { id: textId(text), json: text.toString("utf8") };
+    if (isOursToSend(text)) yield { id: textId(text), json: text.toString("utf8") };
+    else report.protectedCount += 1;
   }
-}
-
-function mayBeProtected(text: Buffer): boolean {
-  return text.includes('["-"');
 }
 
 export function parseCount(name: string, text: string | undefined, fallback: number): number {

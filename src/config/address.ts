@@ -57,3 +57,14 @@ function maskOf(address: string, bits: number): string {
   });
   return canonicalAddress(groups.join(":")) ?? address;
 }
+
+/** An IPv6 address may be given as in a URL, in brackets. */
+export function unbracketed(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
+}
+
+/** As a URL has it. */
+export function bracketed(host: string): string {
+  const address = unbracketed(host);
+  return address.includes(":") ? `[${address}]` : address;
+}

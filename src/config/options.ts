@@ -230,6 +230,15 @@ export const OPTIONS = {
   "negentropy.idle_timeout_s": integer({ default: 120, min: 1, max: DAY_S, unit: "s" })`
     How long a sync waits for its client's next message before it is closed.`,
 
+  "router.file": string({ default: "" })`
+    The router's file: streams with other relays that the relay itself keeps up, as \`nandu router\`
+    does. It is read again when it changes. Empty means none.`,
+
+  "metrics.networks": list({ default: [], form: "network" })`
+    The addresses or networks that may read the relay's metrics, at /metrics in the text format of
+    Prometheus; for all others there is no such page. Empty means nobody. Behind a reverse proxy on
+    the same machine everybody comes from 127.0.0.1, unless relay.real_ip_header is set.`,
+
   "groups.enabled": boolean({ default: false })`
     Whether the relay hosts groups (NIP-29): events with an h tag are then subject to the rules of
     the group it names, and the relay publishes what its groups are, by its own key.`,

@@ -60,6 +60,10 @@ export function isRelayPath(url: string): boolean {
   return pathnameOf(url) === "/";
 }
 
+export function isMetricsPath(url: string): boolean {
+  return pathnameOf(url) === "/metrics";
+}
+
 function respondToGet(request: Request, settings: Settings, self: string | null): Response {
   switch (pathnameOf(request.url)) {
     case "/":

@@ -63,7 +63,7 @@ async function read(
     const event = parseEvent(delivery.event, NO_EVENT_LIMITS);
     if (typeof event !== "string" && ids.delete(event.id)) {
       session.progressed();
-      sink.onEvent(event);
+      await sink.onEvent(event);
       continue;
     }
     sink.onFlaw(typeof event === "string" ? event : NOT_ASKED_FOR);

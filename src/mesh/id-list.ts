@@ -18,6 +18,12 @@ export class IdList {
     this.count += 1;
   }
 
+  addAll(others: IdList): void {
+    for (let at = 0; at < others.count; at++) {
+      this.add(others.bytes.subarray(at * ID_BYTES, (at + 1) * ID_BYTES));
+    }
+  }
+
   /** 64 hex digits. */
   at(index: number): string {
     return this.bytes.toString("hex", index * ID_BYTES, (index + 1) * ID_BYTES);

@@ -9,9 +9,12 @@ import type { ItemSum } from "../negentropy/item-sum.ts";
 import { type ItemVector, ItemVectorBuilder } from "../negentropy/item-vector.ts";
 import type { Filter } from "../protocol/filter.ts";
 import { Visibility } from "../protocol/visibility.ts";
-import { type ItemReader, openItemScan } from "../store/item-scan.ts";
+import { type ItemReader, type ItemScan, openItemScan } from "../store/item-scan.ts";
 import { Sight } from "../store/sight.ts";
 import { SumStorage } from "../store/sum-storage.ts";
+
+/** Of a read that others wait for. */
+const SLICE_MS = 10;
 
 const EVERYTHING = new Visibility({
   privateKinds: new Set(),
@@ -25,18 +28,53 @@ export function readItems(db: Database, reader: ItemReader, filter: Filter): Ite
   return sums === null ? readAll(reader, filter, sight) : new SumItems(reader, sums);
 }
 
+/** The same for a thread that has other things to do meanwhile. What is removed may be missing. */
+export async function readItemsBySlices(
+  db: Database,
+  reader: ItemReader,
+  filter: Filter,
+): Promise<ItemStorage> {
+  const sight = new Sight(EVERYTHING);
+  const sums = reader.inSnapshot(() => SumStorage.open(db, reader, filter, sight, nowSeconds));
+  if (sums !== null) return new SumItems(reader, sums);
+  const builder = new ItemVectorBuilder();
+  const scan = reader.inSnapshot(() => openScan(reader, filter, sight, builder));
+  for (;;) {
+    const until = performance.now() + SLICE_MS;
+    const isDone = reader.inSnapshot(() => {
+      while (performance.now() < until) if (scan.step()) return true;
+      return false;
+    });
+    if (isDone) return builder.seal();
+    await nextTurn();
+  }
+}
+
+/** For sockets and timers: with nothing to wait for, a long read would leave them none. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 function readAll(reader: ItemReader, filter: Filter, sight: Sight): ItemVector {
   const builder = new ItemVectorBuilder();
-  const options = {
-    itemsMax: Number.MAX_SAFE_INTEGER,
-    nowSeconds,
-    onItem: (createdAt: number, id: Uint8Array) => builder.add(createdAt, id),
-  };
   reader.inSnapshot(() => {
-    const scan = openItemScan(reader, filter, sight, options);
+    const scan = openScan(reader, filter, sight, builder);
     while (!scan.step());
   });
   return builder.seal();
+}
+
+function openScan(
+  reader: ItemReader,
+  filter: Filter,
+  sight: Sight,
+  builder: ItemVectorBuilder,
+): ItemScan {
+  return openItemScan(reader, filter, sight, {
+    itemsMax: Number.MAX_SAFE_INTEGER,
+    nowSeconds,
+    onItem: (createdAt, id) => builder.add(createdAt, id),
+  });
 }
 
 /** Waits for each answer. */

@@ -19,8 +19,8 @@ export type FilterJson = Readonly<Record<string, unknown>>;
 export const NOT_ASKED_FOR = "invalid: was not asked for";
 
 export interface PageSink {
-  /** An event that matches, for the first time. */
-  onEvent(event: NostrEvent): void;
+  /** An event that matches, for the first time. What it returns is waited for. */
+  onEvent(event: NostrEvent): void | Promise<void>;
   /** What isn't one, or was not asked for. */
   onFlaw(flaw: string): void;
   /** All of a page has been given, and the next may take a while. */
@@ -160,7 +160,7 @@ class Paging {
       }
       count += 1;
       oldest = Math.min(oldest, event.created_at);
-      this.give(event);
+      await this.give(event);
     }
     throw new Error("assert: a subscription without an end");
   }
@@ -173,11 +173,11 @@ class Paging {
     return isAskedFor ? event : NOT_ASKED_FOR;
   }
 
-  private give(event: NostrEvent): void {
+  private give(event: NostrEvent): void | Promise<void> {
     if (this.seen.has(event.id) || this.wanted === 0) return;
     this.seen.set(event.id, event.created_at);
     this.wanted -= 1;
     this.session.progressed();
-    this.sink.onEvent(event);
+    return this.sink.onEvent(event);
   }
 }

@@ -28,20 +28,22 @@ export type Reconciled =
 export interface ReconcileOptions {
   readonly filter: FilterJson;
   /** What the filter matches here; called again when a connection breaks. */
-  readonly readItems: () => ItemStorage;
+  readonly readItems: () => ItemStorage | Promise<ItemStorage>;
   /** Of a message of ours, in bytes; in hex it takes twice as many. */
   readonly frameBytesMax: number;
   /** Answers of the relay. */
   readonly roundsMax: number;
+  /** Of ids that differ, kept at once. */
+  readonly idsMax: number;
 }
 
 /** As strfry's. */
 const SYNC_ID = "N";
-/** 128 MB. */
-const IDS_MAX = 2 ** 22;
-
 export async function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
-  const result = await session.run((client) => new Reconciliation(client, options).run());
+  const result = await session.run(async (client) => {
+    const items = await options.readItems();
+    return new Reconciliation(client, options, items).run();
+  });
   session.progressed();
   return result;
 }
@@ -54,10 +56,9 @@ class Reconciliation {
   private readonly need = new IdList();
   private readonly initiator: Initiator;
 
-  constructor(client: RelayClient, options: ReconcileOptions) {
+  constructor(client: RelayClient, options: ReconcileOptions, items: ItemStorage) {
     this.client = client;
     this.options = options;
-    const items = options.readItems();
     this.itemCount = items.sum(START, END).count;
     this.initiator = new Initiator(items, options.frameBytesMax, {
       onHave: (id) => this.have.add(id),
@@ -69,7 +70,7 @@ class Reconciliation {
     const opening = await this.open();
     if (opening.kind !== "message") return this.refused(opening);
     let { message } = opening;
-    const { roundsMax } = this.options;
+    const { roundsMax, idsMax } = this.options;
     for (let round = 0; round < roundsMax; round++) {
       const outcome = this.initiator.reconcile(message);
       switch (outcome.kind) {
@@ -82,7 +83,7 @@ class Reconciliation {
           return { kind: "unsupported", why };
         }
         case "message":
-          if (this.have.count + this.need.count > IDS_MAX) return this.end(true);
+          if (this.have.count + this.need.count > idsMax) return this.end(true);
           message = await this.next(outcome.message);
       }
     }

@@ -11,6 +11,7 @@ import type { NostrEvent } from "../protocol/event.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
 import type { ProxyServer } from "./proxy.ts";
 import { type Answer, parseRelayMessage, type RelayMessage } from "./relay-message.ts";
+import { closeSocket, openSocket } from "./relay-socket.ts";
 import { SignIn } from "./sign-in.ts";
 import { type Delivery, Subscription } from "./subscription.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -29,7 +30,7 @@ export interface ClientOptions {
   readonly onNotice: (text: string) => void;
 }
 
-/** What comes of a message of a sync. `silence`: nothing, for as long as the time-out allows. */
+/** What comes of a message of a sync. `silence`: nothing in time, though the relay is there. */
 export type SyncAnswer =
   | { readonly kind: "message"; readonly message: Uint8Array }
   | { readonly kind: "error"; readonly reason: string }
@@ -47,8 +48,6 @@ const NEEDS_SIGN_IN = /^auth-required\b/;
 /** What relays say of messages that they don't know, and not when they greet somebody. */
 const MAY_REFUSE =
   /\bneg|unknown|unrecogni|unsupported|not (?:supported|implemented)|invalid|bad|parse|error/i;
-const CLOSE_NORMAL = 1000;
-const CLOSE_WAIT_MS = 2000;
 
 interface Published {
   readonly json: string;
@@ -67,6 +66,8 @@ interface Asked {
 
 export class RelayClient {
   readonly url: string;
+  /** Bytes of messages so far, before compression. */
+  readonly traffic = { received: 0, sent: 0 };
   private readonly options: ClientOptions;
   private readonly socket: WebSocket;
   private readonly asked = new Map<string, Asked>();
@@ -78,6 +79,7 @@ export class RelayClient {
   private keptBytes = 0;
   /** When anything came last. */
   private heardAt = performance.now();
+  private onHeard: () => void = () => {};
   /** When events were sent or answered last. */
   private publishedAt = 0;
   /** When something was asked for, or came of it, last. */
@@ -95,7 +97,7 @@ export class RelayClient {
     const authenticate = (event: NostrEvent) => this.authenticate(event);
     this.signingIn = key === null ? null : new SignIn(key, url, authenticate);
     socket.onmessage = ({ data }) => this.onData(data);
-    socket.addEventListener("pong", () => void (this.heardAt = performance.now()));
+    socket.addEventListener("pong", () => this.noteHeard());
     socket.onclose = ({ code, reason }) => {
       const why = reason === "" ? `${code}` : `${code} ${shown(reason)}`;
       this.fail(new PeerError(`the connection was closed (${why})`));
@@ -107,7 +109,7 @@ export class RelayClient {
     const { proxy, timeoutMs } = options;
     const tunnel = proxy?.kind === "socks" ? await Tunnel.open(url, proxy.server, timeoutMs) : null;
     const ownOptions = proxy?.kind === "http" ? { proxy: proxy.url } : {};
-    const socket = tunnel?.connect() ?? new WebSocket(url, ownOptions);
+    const socket = openSocket(url, () => tunnel?.connect() ?? new WebSocket(url, ownOptions));
     const client = new RelayClient(url, socket, options);
     const opening = Promise.withResolvers<void>();
     const fail = (why: string) => opening.reject(new PeerError(`can't connect to ${url}: ${why}`));
@@ -174,12 +176,17 @@ export class RelayClient {
     const result = Promise.withResolvers<SyncAnswer>();
     this.sync = { result, isOpening };
     const { timeoutMs } = this.options;
-    const silence = setTimeout(() => result.resolve({ kind: "silence" }), timeoutMs);
+    const silence = setTimeout(() => {
+      // A connection that has died says nothing either: then the watch ends it.
+      this.onHeard = () => result.resolve({ kind: "silence" });
+      this.socket.ping();
+    }, timeoutMs);
     try {
       this.send(JSON.stringify(message));
       return await result.promise;
     } finally {
       clearTimeout(silence);
+      this.onHeard = () => {};
       this.sync = null;
     }
   }
@@ -200,7 +207,7 @@ export class RelayClient {
 
   private onData(data: unknown): void {
     if (this.failure !== null) return;
-    this.heardAt = performance.now();
+    this.noteHeard();
     if (typeof data !== "string") {
       this.fail(new PeerFault("it sent binary data, which is no message of a relay"));
       return;
@@ -210,9 +217,15 @@ export class RelayClient {
       this.fail(new PeerFault(`it sent a message longer than ${lengthMax} characters`));
       return;
     }
+    this.traffic.received += Buffer.byteLength(data);
     const message = parseRelayMessage(data);
     if (message === null) this.fail(new PeerFault(`it sent what is no message: ${shown(data)}`));
     else this.onMessage(message, data.length);
+  }
+
+  private noteHeard(): void {
+    this.heardAt = performance.now();
+    this.onHeard();
   }
 
   private onMessage(message: RelayMessage, length: number): void {
@@ -325,6 +338,7 @@ export class RelayClient {
   // The socket
 
   private send(frame: string): void {
+    this.traffic.sent += Buffer.byteLength(frame);
     this.socket.send(frame);
   }
 
@@ -381,11 +395,6 @@ export class RelayClient {
     this.published.clear();
     for (const { subscription } of this.asked.values()) subscription.fail(error);
     this.asked.clear();
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.close(CLOSE_NORMAL);
-    else this.socket.terminate();
-    // Bun waits for the peer's close frame for ever, and never sees it while it doesn't read.
-    const waitMs = Math.min(CLOSE_WAIT_MS, this.options.timeoutMs);
-    const timer = setTimeout(() => this.socket.terminate(), waitMs).unref();
-    this.socket.onclose = () => clearTimeout(timer);
+    closeSocket(this.socket, this.options.timeoutMs);
   }
 }

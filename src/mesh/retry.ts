@@ -13,6 +13,8 @@ export interface RetryPolicy {
 export const A_FEW_TIMES: RetryPolicy = { firstMs: 250, longestMs: 15_000, failuresMax: 7 };
 /** For what runs until it is stopped. */
 export const FOR_EVER: RetryPolicy = { firstMs: 250, longestMs: 60_000, failuresMax: Infinity };
+/** For who makes the next attempt itself. */
+export const ONCE: RetryPolicy = { firstMs: 0, longestMs: 0, failuresMax: 1 };
 
 export class Retry {
   private readonly policy: RetryPolicy;

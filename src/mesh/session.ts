@@ -19,6 +19,7 @@ export class Session {
   private connecting: Promise<RelayClient> | null = null;
   private recovering: Promise<void> | null = null;
   private readonly stopped = Promise.withResolvers<never>();
+  private readonly suspended = new Set<(error: Error) => void>();
   private isStopped = false;
 
   constructor(options: SessionOptions) {
@@ -65,10 +66,35 @@ export class Session {
   }
 
   /** Ends early, by an error, when the session is stopped. */
-  async sleep(ms: number): Promise<void> {
-    let timer: Timer | undefined;
-    const slept = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-    await Promise.race([slept, this.stopped.promise]).finally(() => clearTimeout(timer));
+  sleep(ms: number): Promise<void> {
+    return this.suspend((resume) => {
+      const timer = setTimeout(resume, ms);
+      return () => clearTimeout(timer);
+    });
+  }
+
+  /**
+   * Until `resume` is called, which `begin` doesn't do itself; ends early, by an error, when the
+   * session is stopped. What `begin` returns is called in either case. (Races against one promise
+   * that is never settled would add up, in a session that lives for months.)
+   */
+  suspend(begin: (resume: () => void) => () => void): Promise<void> {
+    if (this.isStopped) return this.stopped.promise;
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        this.suspended.delete(fail);
+        cancel();
+      };
+      const fail = (error: Error): void => {
+        end();
+        reject(error);
+      };
+      this.suspended.add(fail);
+      const cancel = begin(() => {
+        end();
+        resolve();
+      });
+    });
   }
 
   progressed(): void {
@@ -81,6 +107,7 @@ export class Session {
     this.isStopped = true;
     this.stopped.reject(error);
     this.client?.close(error);
+    for (const fail of [...this.suspended]) fail(error);
   }
 
   close(): void {

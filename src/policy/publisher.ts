@@ -2,7 +2,7 @@
 // for, and protected events (NIP-70), which only their author may publish. Pure.
 
 import type { NostrEvent } from "../protocol/event.ts";
-import { KIND_GENERIC_REPOST, KIND_REPOST } from "../protocol/kind.ts";
+import { classifyKind, KIND_GENERIC_REPOST, KIND_REPOST } from "../protocol/kind.ts";
 import type { Reason } from "../protocol/reason.ts";
 import type { Viewer } from "../protocol/visibility.ts";
 
@@ -31,6 +31,19 @@ export function checkPublisher(
   return isRepost && embedsProtected(event.content)
     ? "blocked: a repost must not embed a protected event"
     : null;
+}
+
+/** Somebody who has signed in and is nobody's author. */
+const NO_AUTHOR: Viewer = new Set([""]);
+const ANYONE_MAY: PublisherRules = { mustSignIn: false, signedInKinds: new Set() };
+
+/**
+ * The same for what another relay gives: it counts as if its author had signed in here, but what is
+ * protected only that author may bring.
+ */
+export function checkForeign(event: NostrEvent): Reason | null {
+  if (classifyKind(event.kind) === "ephemeral") return "invalid: ephemeral events are not stored";
+  return checkPublisher(event, NO_AUTHOR, ANYONE_MAY);
 }
 
 /** NIP-70: "a simple tag with a single item". One with more items is taken for the same. */

@@ -1,7 +1,7 @@
 // Every message between threads: its type number, and the layout of most; frames for clients are
 // in mail-frames.ts, events in mail-event.ts, management in mail-management.ts, syncs in
-// mail-sync.ts. All integers are little-endian; `gen` and `seq` are f64 because they may pass 2^32;
-// texts are UTF-8.
+// mail-sync.ts, the router in mail-router.ts. All integers are little-endian; `gen` and `seq` are
+// f64 because they may pass 2^32; texts are UTF-8.
 //
 // slot, gen: a connection's subscriptions are numbered by slot; each REQ or CLOSE raises the gen.
 // The main thread drops frames of a gen that is no longer the slot's, so that nothing of a
@@ -23,7 +23,8 @@ export const MAIL = {
   subscriptionEnded: 3,
   management: 6,
   controlChanged: 7,
-  // main → ingester → writer, reader → monitor: nothing more will come; each answers `stopped`
+  // main → ingester, router → writer, reader → monitor: nothing more will come; each answers
+  // `stopped`
   stop: 4,
   stopped: 5,
   // → main
@@ -33,11 +34,14 @@ export const MAIL = {
   fanout: 13,
   managementAnswer: 14,
   control: 15,
-  // ingester → writer, writer → monitor, ingester → monitor
+  routerMetrics: 16,
+  // ingester, router → writer, writer → monitor, ingester → monitor
   event: 20,
   // ingester → writer
   refused: 21,
   managementCall: 22,
+  // writer → router
+  fate: 23,
   // ingester → reader
   query: 30,
   // ingester → reader → monitor

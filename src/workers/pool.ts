@@ -3,7 +3,8 @@
 //
 //   main ─▶ ingester ─▶ writer ─▶ monitor ─▶ main      every role also has a ring to main;
 //     └─(credit)─▶ reader ◀─ ingester                   reader ─▶ monitor, ingester ─▶ monitor;
-//   ingester ─▶ negentropy                            writer ─▶ indexer, to stop it
+//   ingester ─▶ negentropy                            writer ─▶ indexer, to stop it;
+//   main ─▶ router ◀─▶ writer                         the router never waits for a ring either
 
 import { cpus } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -46,6 +47,8 @@ export interface Pool {
   readonly inbox: Inbox;
   readonly ingesters: readonly Outbox[];
   readonly readers: readonly Outbox[];
+  /** None or one. */
+  readonly routers: readonly Outbox[];
   readonly threadCount: number;
   readonly challengeSecret: string;
 }
@@ -64,7 +67,7 @@ export function threadCounts(settings: Settings, cores = cpus().length): ThreadC
 }
 
 /** What has nothing to do for the first clients: what comes meanwhile waits in their rings. */
-const LATE: ReadonlySet<RoleName> = new Set(["negentropy", "indexer"]);
+const LATE: ReadonlySet<RoleName> = new Set(["negentropy", "indexer", "router"]);
 
 /** Room for two of the largest records, so that any one always fits (see ring.ts). */
 function ringCapacity(settings: Settings): number {
@@ -115,12 +118,14 @@ function wire(settings: Settings) {
     monitor: bells(counts.monitor),
     negentropy: bells(counts.negentropy),
     indexer: bells(searchKinds(settings).size > 0 ? 1 : 0),
+    router: bells(settings["router.file"] === "" ? 0 : 1),
   };
   const wiring = new Wiring(ringCapacity(settings));
   return {
     bell,
     mainIngester: wiring.connect(bell.main, bell.ingester),
     mainReader: wiring.connect(bell.main, bell.reader),
+    mainRouter: wiring.connect(bell.main, bell.router),
     ingesterWriter: wiring.connect(bell.ingester, bell.writer),
     ingesterReader: wiring.connect(bell.ingester, bell.reader),
     ingesterMonitor: wiring.connect(bell.ingester, bell.monitor),
@@ -128,6 +133,8 @@ function wire(settings: Settings) {
     readerMonitor: wiring.connect(bell.reader, bell.monitor),
     writerMonitor: wiring.connect(bell.writer, bell.monitor),
     writerIndexer: wiring.connect(bell.writer, bell.indexer),
+    writerRouter: wiring.connect(bell.writer, bell.router),
+    routerWriter: wiring.connect(bell.router, bell.writer),
     toMain: {
       ingester: wiring.connect(bell.ingester, bell.main),
       reader: wiring.connect(bell.reader, bell.main),
@@ -135,6 +142,7 @@ function wire(settings: Settings) {
       negentropy: wiring.connect(bell.negentropy, bell.main),
       writer: wiring.connect(bell.writer, bell.main),
       indexer: wiring.connect(bell.indexer, bell.main),
+      router: wiring.connect(bell.router, bell.main),
     },
   };
 }
@@ -151,10 +159,11 @@ export async function startPool(settings: Settings): Promise<Pool> {
   const isLate = ({ role }: Station): boolean => LATE.has(role);
   await Promise.all(stations.filter((station) => !isLate(station)).map(startWorker));
   for (const station of stations.filter(isLate)) void startWorker(station);
-  const { toMain, mainIngester, mainReader } = wired;
+  const { toMain, mainIngester, mainReader, mainRouter } = wired;
   const main = wired.bell.main[0] as Doorbell;
   return {
     inbox: openInbox(main, [
+      ...toMain.router.into(0),
       ...toMain.ingester.into(0),
       ...toMain.reader.into(0),
       ...toMain.negentropy.into(0),
@@ -164,6 +173,7 @@ export async function startPool(settings: Settings): Promise<Pool> {
     ]),
     ingesters: mainIngester.outOf(0).map((end) => openOutbox(end, main)),
     readers: mainReader.outOf(0).map((end) => openOutbox(end, main)),
+    routers: mainRouter.outOf(0).map((end) => openOutbox(end, main)),
     threadCount: stations.length,
     challengeSecret,
   };
@@ -200,13 +210,15 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
         monitors: wires.monitors ?? [],
         negentropies: wires.negentropies ?? [],
         indexers: wires.indexers ?? [],
+        routers: wires.routers ?? [],
       };
     });
   return [
     ...make("writer", (i) => ({
-      inbound: ingesterWriter.into(i),
+      inbound: [...ingesterWriter.into(i), ...wired.routerWriter.into(i)],
       monitors: writerMonitor.outOf(i),
       indexers: wired.writerIndexer.outOf(i),
+      routers: wired.writerRouter.outOf(i),
     })),
     ...make("monitor", (i) => ({
       inbound: [...ingesterMonitor.into(i), ...readerMonitor.into(i), ...writerMonitor.into(i)],
@@ -224,6 +236,10 @@ function makeStations(settings: Settings, wired: Wired, challengeSecret: string)
     })),
     ...make("negentropy", (i) => ({ inbound: wired.ingesterNegentropy.into(i) })),
     ...make("indexer", (i) => ({ inbound: wired.writerIndexer.into(i) })),
+    ...make("router", (i) => ({
+      inbound: [...wired.mainRouter.into(i), ...wired.writerRouter.into(i)],
+      writer: wired.routerWriter.outOf(i)[0] as RingEnd,
+    })),
   ];
 }
 
@@ -234,6 +250,7 @@ interface Wires {
   readonly monitors?: readonly RingEnd[];
   readonly negentropies?: readonly RingEnd[];
   readonly indexers?: readonly RingEnd[];
+  readonly routers?: readonly RingEnd[];
 }
 
 function startWorker(station: Station): Promise<void> {

@@ -7,7 +7,8 @@ import { Inbox, type Visit } from "../ring/inbox.ts";
 import { Outbox } from "../ring/outbox.ts";
 import { RingConsumer, RingProducer } from "../ring/ring.ts";
 
-export type RoleName = "ingester" | "writer" | "reader" | "monitor" | "negentropy" | "indexer";
+export type RoleName =
+  "ingester" | "writer" | "reader" | "monitor" | "negentropy" | "indexer" | "router";
 
 /** One ring as seen from one of its ends: the memory, and the doorbell of the other end. */
 export interface RingEnd {
@@ -40,6 +41,7 @@ export interface Station {
   readonly monitors: readonly RingEnd[];
   readonly negentropies: readonly RingEnd[];
   readonly indexers: readonly RingEnd[];
+  readonly routers: readonly RingEnd[];
 }
 
 export function openInbox(bell: Doorbell, inbound: readonly RingEnd[]): Inbox {

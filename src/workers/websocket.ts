@@ -6,6 +6,7 @@
 // order, and the sockets that feed it are paused until it has drained.
 
 import type { Server } from "bun";
+import { bracketed, unbracketed } from "../config/address.ts";
 import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { compileNetworks, type Networks } from "../http/client-address.ts";
@@ -14,12 +15,14 @@ import { encodeAuth, encodeNotice } from "../protocol/message.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { challengeOf } from "./challenge.ts";
 import { Connection, logClosed, type Socket, type SocketData } from "./connection.ts";
-import { MAIL, NO_SLOT, readDone, readRef } from "./mail.ts";
+import { MAIL, NO_SLOT, readDone, readRef, trySendStop } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
 import { readHandshake } from "./handshake.ts";
 import { type ControlMail, readControlMail, readManagementAnswer } from "./mail-management.ts";
+import { readRouterMetrics, ROUTER_CONN } from "./mail-router.ts";
 import { ManagementDesk, REQUEST_BODY_BYTES_MAX } from "./management-desk.ts";
 import { IngesterFeed } from "./ingester-feed.ts";
+import { MetricsDesk } from "./metrics-desk.ts";
 import { connectionsMax } from "./open-files.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 import { Sender } from "./sender.ts";
@@ -41,6 +44,7 @@ export class WebsocketThread {
   private readonly sender: Sender;
   private readonly connectionsMax: number;
   private readonly desk: ManagementDesk;
+  private readonly metrics = new MetricsDesk(setting("metrics.networks"));
   private readonly wireMeter = WireMeter.open();
   private lastId = 0;
   private pausedCount = 0;
@@ -66,28 +70,25 @@ export class WebsocketThread {
 
   /** Where it listens, as clients write it. */
   get url(): string {
-    const host = listenHost();
-    const shown = host.includes(":") ? `[${host}]` : host;
-    return `ws://${shown}:${this.server.port}`;
+    return `ws://${bracketed(setting("relay.host"))}:${this.server.port}`;
   }
 
   get connectionCount(): number {
     return this.connections.size;
   }
 
-  /** No new connections from now on; those that are open stay. */
+  /** No new connections from now on, and no streams of the router; clients' own stay. */
   stopListening(): void {
     if (!this.isListening) return;
     this.isListening = false;
     void this.server.stop(false);
+    for (const router of this.pool.routers) trySendStop(router); // its ring holds nothing else
   }
 
   /** Resolves when the last connection has gone. */
   async whenAllGone(): Promise<void> {
     if (this.connections.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.onAllGone = resolve;
-    });
+    await new Promise<void>((resolve) => (this.onAllGone = resolve));
   }
 
   /** Takes no more messages; resolves when the workers have dealt with all that were taken. */
@@ -110,7 +111,7 @@ export class WebsocketThread {
   }
 
   private listen(): Server<SocketData> {
-    const [hostname, port] = [listenHost(), setting("relay.port")];
+    const [hostname, port] = [unbracketed(setting("relay.host")), setting("relay.port")];
     try {
       return this.serve(hostname, port);
     } catch (cause) {
@@ -148,8 +149,11 @@ export class WebsocketThread {
     server: Server<SocketData>,
   ): Response | Promise<Response> | undefined {
     const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
-    if (!isUpgrade || !isRelayPath(request.url)) return this.desk.respond(request);
     const data = readHandshake(request, server.requestIP(request), this.networks);
+    if (!isUpgrade || !isRelayPath(request.url)) {
+      const count = this.connections.size;
+      return this.metrics.respond(request, data.address, count) ?? this.desk.respond(request);
+    }
     if (this.desk.isBlocked(data.address)) {
       return new Response("your address is blocked\n", { status: 403 });
     }
@@ -162,7 +166,7 @@ export class WebsocketThread {
 
   private onOpen(socket: Socket): void {
     do this.lastId = (this.lastId + 1) >>> 0;
-    while (this.connections.has(this.lastId));
+    while (this.lastId === ROUTER_CONN || this.connections.has(this.lastId));
     const connection = new Connection(this.lastId, socket);
     socket.data.connection = connection;
     this.connections.set(connection.id, connection);
@@ -320,6 +324,9 @@ export class WebsocketThread {
       case MAIL.control:
         this.onControl(readControlMail(ring));
         break;
+      case MAIL.routerMetrics:
+        this.metrics.onRouterMetrics(readRouterMetrics(ring));
+        break;
       case MAIL.stopped:
         this.stoppedCount += 1;
         if (this.stoppedCount === this.pool.threadCount) this.onAllStopped?.();
@@ -390,9 +397,4 @@ export class WebsocketThread {
       }
     }
   }
-}
-
-/** An IPv6 address may be given as in a URL, in brackets. */
-function listenHost(): string {
-  return setting("relay.host").replace(/^\[(.*)\]$/, "$1");
 }

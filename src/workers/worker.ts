@@ -5,11 +5,11 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { install } from "../config/current.ts";
 import { Doorbell } from "../ring/doorbell.ts";
-import { openInbox, type Role, runThread, type Station } from "./thread.ts";
+import { openInbox, type Role, type RoleName, runThread, type Station } from "./thread.ts";
 
 type MakeRole = new (station: Station, bell: Doorbell) => Role;
 
-async function loadRole(role: Station["role"]): Promise<MakeRole> {
+async function loadRole(role: Exclude<RoleName, "router">): Promise<MakeRole> {
   switch (role) {
     case "ingester":
       return (await import("./ingester.ts")).Ingester;
@@ -27,13 +27,29 @@ async function loadRole(role: Station["role"]): Promise<MakeRole> {
 }
 
 async function main(station: Station): Promise<void> {
-  const Made = await loadRole(station.role);
+  const { role } = station;
+  if (role === "router") await mainOfRouter(station);
+  else await mainOfRole(station, role);
+}
+
+async function mainOfRole(station: Station, name: Exclude<RoleName, "router">): Promise<void> {
+  const Made = await loadRole(name);
   install(station.settings);
   const bell = new Doorbell(station.bell);
   const inbox = openInbox(bell, station.inbound);
   const role = new Made(station, bell);
   parentPort?.postMessage("ready");
   runThread(inbox, role);
+}
+
+/** The one that has sockets, and so an event loop. */
+async function mainOfRouter(station: Station): Promise<void> {
+  const { RouterThread } = await import("./router-thread.ts");
+  install(station.settings);
+  const bell = new Doorbell(station.bell);
+  const thread = new RouterThread(station, bell);
+  parentPort?.postMessage("ready");
+  await thread.run(openInbox(bell, station.inbound));
 }
 
 await main(workerData as Station);

@@ -29,6 +29,7 @@ import { MAIL, NO_SLOT, sendStop, sendStopped } from "./mail.ts";
 import { type EventMail, readEvent } from "./mail-event.ts";
 import { FRAMES, sendFrameQuietly } from "./mail-frames.ts";
 import { readManagementCall } from "./mail-management.ts";
+import { ROUTER_CONN, sendFate } from "./mail-router.ts";
 import { MonitorFeed } from "./monitor-feed.ts";
 import { RecentIds } from "./recent-ids.ts";
 import { readRefusal, Refusals } from "./refusals.ts";
@@ -53,6 +54,7 @@ export class Writer implements Role {
   private readonly websocket: Outbox;
   private readonly monitors: readonly Outbox[];
   private readonly indexers: readonly Outbox[];
+  private readonly router: Outbox | null;
   private readonly feeds: readonly MonitorFeed[];
   private readonly recentIds: RecentIds;
   private readonly changes: Changes;
@@ -88,10 +90,12 @@ export class Writer implements Role {
     this.websocket = openOutbox(station.websocket, bell);
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.indexers = station.indexers.map((end) => openOutbox(end, bell));
+    const [router] = station.routers;
+    this.router = router === undefined ? null : openOutbox(router, bell);
     this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
     this.removers = new HandledRemovers(station.removers);
-    this.ingesterCount = station.inbound.length;
+    this.ingesterCount = station.inbound.length - station.routers.length;
     this.upstreamRunning = station.inbound.length;
     const options = storeOptions();
     this.db = openForWriting(options);
@@ -246,11 +250,8 @@ export class Writer implements Role {
       const verdict = verdicts[i] as Verdict;
       // One that expires has its time looked at whenever it comes again.
       if (verdict.seq > 0 && mail.expires === 0) this.recentIds.add(mail.id);
-      const frame = verdict.accepted
-        ? encodeOk(mail.id, true, verdict.reason)
-        : encodeOk(mail.id, false, verdict.reason);
       if (!verdict.accepted) this.refusals.add({ id: mail.id, detail: verdict.reason });
-      this.answer(mail, frame);
+      this.answer(mail, verdict);
     }
     this.noteRemovers(batch);
     this.websocket.ring(); // once for all answers
@@ -314,16 +315,24 @@ export class Writer implements Role {
 
   private noteRemovers(batch: readonly EventMail[]): void {
     for (const mail of batch) {
-      if (mayRemove(mail)) this.removers.add(mail.connId % this.ingesterCount);
+      const isOfClient = mail.connId !== ROUTER_CONN;
+      if (isOfClient && mayRemove(mail)) this.removers.add(mail.connId % this.ingesterCount);
     }
   }
 
   private answerFailure(mail: EventMail): void {
     const reason = "error: the event could not be stored, please try again later";
-    this.answer(mail, encodeOk(mail.id, false, reason));
+    this.answer(mail, { accepted: false, reason, seq: 0 });
   }
 
-  private answer(mail: EventMail, frame: string): void {
+  private answer(mail: EventMail, verdict: Verdict): void {
+    if (mail.connId === ROUTER_CONN && this.router !== null) {
+      sendFate(this.router, mail.id, verdict);
+      return;
+    }
+    const frame = verdict.accepted
+      ? encodeOk(mail.id, true, verdict.reason)
+      : encodeOk(mail.id, false, verdict.reason);
     const ref = { connId: mail.connId, slot: NO_SLOT, gen: 0 };
     sendFrameQuietly(this.websocket, ref, FRAMES.reply, frame, mail.messageBytes);
   }

@@ -30,6 +30,7 @@ const COMMANDS = [
   "download",
   "upload",
   "stream",
+  "router",
   "scan",
   "search",
   "explain",

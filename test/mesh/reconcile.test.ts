@@ -55,7 +55,8 @@ async function compare(
   using relay = new FakeRelay([], habits);
   using session = new TestSession(relay.url, options);
   const readItems = () => itemsOf(ours);
-  const how = { filter: { kinds: [1] }, readItems, frameBytesMax: 4096, roundsMax: 100 };
+  const limits = { frameBytesMax: 4096, roundsMax: 100, idsMax: 1000 };
+  const how = { filter: { kinds: [1] }, readItems, ...limits };
   const result = await reconcile(session, how).catch((error: Error) => error);
   if ("kind" in result && result.kind === "found") await relay.gets("NEG-CLOSE");
   return { result, session, messages: relay.messages };

@@ -12,6 +12,8 @@ import { FakeRelay, type Habits } from "../support/fake-relay.ts";
 import { newestFirst } from "../support/topic.ts";
 
 const factory = new EventFactory(17);
+/** RFC 6455, 1.3. */
+const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 function make(count: number): NostrEvent[] {
   return Array.from({ length: count }, () => factory.makeDistinct({ kind: 1 }));
@@ -76,6 +78,44 @@ test("a subscription gives what is stored, where that ends, what is new; then CL
     ["REQ", "n2", { kinds: [2] }],
   ]);
   client.close();
+});
+
+/** A relay that has died: it has taken the connection, and says nothing from then on. */
+function deadRelay(): { url: string; stop: () => void } {
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket, bytes) {
+        const key = /^Sec-WebSocket-Key: (\S+)\r$/im.exec(bytes.toString("latin1"))?.[1];
+        if (key === undefined) return;
+        const accept = new Bun.CryptoHasher("sha1").update(`${key}${WEBSOCKET_GUID}`);
+        socket.write(
+          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+            `Sec-WebSocket-Accept: ${accept.digest("base64")}\r\n\r\n`,
+        );
+      },
+    },
+  });
+  return { url: `ws://127.0.0.1:${server.port}`, stop: () => server.stop(true) };
+}
+
+describe("silence after the message that opens a sync", () => {
+  const message = ["NEG-OPEN", "N", {}, "61"];
+
+  test("is an answer of a relay that is there", async () => {
+    using relay = new FakeRelay([]);
+    const client = await connect(relay.url, { timeoutMs: 100 });
+    expect(await client.exchange(message, true)).toEqual({ kind: "silence" });
+    client.close();
+  });
+
+  test("is none of one that doesn't answer pings either", async () => {
+    const { url, stop } = deadRelay();
+    const client = await connect(url, { timeoutMs: 100 });
+    expect(await failure(client.exchange(message, true))).toBe("PeerError: no answer to pings");
+    stop();
+  });
 });
 
 describe("a peer's faults end the connection, and nothing else", () => {

@@ -14,6 +14,15 @@ export class RunningCommand {
     this.whole = this.read();
   }
 
+  /** Standard error so far. */
+  get output(): string {
+    return this.text;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
   /** Waits until standard error has that text, so many times. */
   async says(text: string, times = 1): Promise<void> {
     while (this.text.split(text).length <= times) {

@@ -94,6 +94,7 @@ class TestMonitor {
       monitors: [],
       negentropies: [],
       indexers: [],
+      routers: [],
     } as const;
     this.monitor = new Monitor(station, bell);
   }

@@ -1,0 +1,243 @@
+// The router: streams between this relay and others, as a file says, for as long as it runs. The
+// file is read again whenever it changes; streams that it says the same of stay as they are, and a
+// file with a fault changes nothing. Belongs to one thread: a command's, or the relay's router's.
+
+import type { Database } from "bun:sqlite";
+import { type BigIntStats, readFileSync, statSync } from "node:fs";
+import { ConfigError } from "../config/config-error.ts";
+import { describeError, log } from "../config/log.ts";
+import { type RelayKey, readKeyFile } from "../crypto/relay-key.ts";
+import { ItemReader } from "../store/item-scan.ts";
+import { configuredProxy } from "./configured-proxy.ts";
+import { NewEvents } from "./new-events.ts";
+import { CompareSlots } from "./peer-catch-up.ts";
+import { describeCounters, type PeerStatus } from "./peer-counters.ts";
+import { RouterCursors } from "./router-cursors.ts";
+import { parseRouterFile, type RouterConfig, type StreamConfig } from "./router-file.ts";
+import type { RouterIntake } from "./router-intake.ts";
+import { RouterPeer } from "./router-peer.ts";
+import { StreamPlugins } from "./stream-plugins.ts";
+
+export interface RouterOptions {
+  /** Its path. */
+  readonly file: string;
+  readonly dataDir: string;
+  /** For reading. */
+  readonly db: Database;
+  readonly intake: RouterIntake;
+  /** What no stream can go on after. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface LoadedFile {
+  readonly config: RouterConfig;
+  /** By the paths of their files. */
+  readonly keys: ReadonlyMap<string, RelayKey>;
+}
+
+const TICK_MS = 500;
+const SUMMARY_TICKS = 120;
+const FILE_BYTES_MAX = 4 << 20;
+
+/** Reads the file and the keys that it names. Throws ConfigError. */
+export function loadRouterFile(path: string): LoadedFile {
+  let text: string;
+  try {
+    if (statSync(path).size > FILE_BYTES_MAX) throw new Error("it is too large");
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new ConfigError(`${path}: can't be read: ${describeError(cause)}`, { cause });
+  }
+  const config = parseRouterFile(text, path);
+  for (const { name, urls } of config.streams) {
+    const fault = urls.map(configuredProxy).find((proxy) => typeof proxy === "string");
+    if (fault !== undefined) throw new ConfigError(`${path}: ${name}: ${fault}`);
+  }
+  const keys = new Map<string, RelayKey>();
+  for (const { name, keyFile } of config.streams) {
+    if (keyFile === null || keys.has(keyFile)) continue;
+    try {
+      keys.set(keyFile, readKeyFile(keyFile));
+    } catch (cause) {
+      throw new ConfigError(`${path}: ${name}: keyFile: ${describeError(cause)}`, { cause });
+    }
+  }
+  return { config, keys };
+}
+
+interface RunningPeer {
+  readonly peer: RouterPeer;
+  readonly ended: Promise<void>;
+}
+
+interface RunningStream {
+  config: StreamConfig;
+  readonly plugins: StreamPlugins;
+  readonly peers: Map<string, RunningPeer>;
+}
+
+export class Router {
+  private readonly options: RouterOptions;
+  private readonly cursors: RouterCursors;
+  private readonly reader: ItemReader;
+  private readonly newEvents: NewEvents;
+  private readonly slots = new CompareSlots();
+  private readonly streams = new Map<string, RunningStream>();
+  /** Peers that have been stopped, until they have ended. */
+  private readonly ending = new Set<Promise<void>>();
+  private loaded: LoadedFile;
+  private fileState: string;
+  private readonly timer: Timer;
+  private ticks = 0;
+  private summarized = "";
+  private isStopped = false;
+
+  /** Throws ConfigError when the file has a fault. */
+  constructor(options: RouterOptions) {
+    this.options = options;
+    this.fileState = stateOf(options.file); // first: a change in between is then seen as one
+    this.loaded = loadRouterFile(options.file);
+    this.cursors = new RouterCursors(options.dataDir, options.file);
+    this.reader = new ItemReader(options.db);
+    this.newEvents = new NewEvents(this.reader);
+    this.apply();
+    this.timer = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  get statuses(): PeerStatus[] {
+    const running = [...this.streams.values()];
+    return running.flatMap(({ peers }) => [...peers.values()].map(({ peer }) => peer.status));
+  }
+
+  /** Resolves when each event that has come is settled, and how far all have come is on disk. */
+  async stop(): Promise<void> {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    clearInterval(this.timer);
+    for (const stream of [...this.streams.values()]) this.remove(stream);
+    await Promise.all(this.ending);
+    this.newEvents.stop();
+    this.cursors.save();
+  }
+
+  /** A line for each relay. */
+  logSummary(): void {
+    for (const { stream, url, state, counters } of this.statuses) {
+      log("info", "router", `${stream} ${url}: ${state}; ${describeCounters(counters)}`);
+    }
+  }
+
+  private tick(): void {
+    for (const { peers } of this.streams.values()) {
+      for (const { peer } of peers.values()) peer.tick();
+    }
+    this.cursors.saveIfDue();
+    this.reloadIfChanged();
+    this.ticks += 1;
+    if (this.ticks % SUMMARY_TICKS === 0 && this.loaded.config.isVerbose) this.summarize();
+  }
+
+  /** Unless nothing has moved since the last time. */
+  private summarize(): void {
+    const text = this.statuses.map(({ counters }) => describeCounters(counters)).join("\n");
+    if (text === this.summarized) return;
+    this.summarized = text;
+    this.logSummary();
+  }
+
+  /** Reads the file again if it isn't the one that was read last. */
+  reloadIfChanged(): void {
+    const { file } = this.options;
+    const state = stateOf(file);
+    if (state === this.fileState) return;
+    this.fileState = state;
+    try {
+      this.loaded = loadRouterFile(file);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      log("error", "router", `${error.message}: the streams stay as they are`);
+      return;
+    }
+    log("info", "router", `${file} has changed`);
+    this.apply();
+  }
+
+  /** Makes the streams what the file says, by the least that has to change. */
+  private apply(): void {
+    const { streams } = this.loaded.config;
+    const names = new Set(streams.map(({ name }) => name));
+    for (const [name, stream] of [...this.streams]) if (!names.has(name)) this.remove(stream);
+    for (const config of streams) this.configure(config);
+  }
+
+  private configure(config: StreamConfig): void {
+    const { name } = config;
+    const stream = this.streams.get(name) ?? {
+      config,
+      plugins: new StreamPlugins(),
+      peers: new Map<string, RunningPeer>(),
+    };
+    this.streams.set(name, stream);
+    const isSame = identityOf(stream.config) === identityOf(config);
+    stream.config = config;
+    stream.plugins.configure(config.pluginDown, config.pluginUp);
+    for (const url of [...stream.peers.keys()]) {
+      if (!config.urls.includes(url)) this.removePeer(stream, url);
+    }
+    for (const url of config.urls) {
+      if (isSame && stream.peers.has(url)) continue;
+      const before = this.removePeer(stream, url);
+      stream.peers.set(url, this.startPeer(stream, url, before));
+    }
+  }
+
+  private startPeer(stream: RunningStream, url: string, before: Promise<void>): RunningPeer {
+    const { config, plugins } = stream;
+    const { db, intake, onFatal } = this.options;
+    const peer = new RouterPeer({
+      config,
+      url,
+      key: config.keyFile === null ? null : (this.loaded.keys.get(config.keyFile) ?? null),
+      timeoutMs: () => this.loaded.config.timeoutMs,
+      isVerbose: () => this.loaded.config.isVerbose,
+      db,
+      reader: this.reader,
+      newEvents: this.newEvents,
+      intake,
+      plugins,
+      slots: this.slots,
+      cursor: this.cursors.open(config.name, url, JSON.stringify(config.filterJson)),
+    });
+    return { peer, ended: before.then(() => peer.run()).catch(onFatal) };
+  }
+
+  private remove(stream: RunningStream): void {
+    for (const url of [...stream.peers.keys()]) this.removePeer(stream, url);
+    stream.plugins.close(); // last: who is stopped takes it for no fault
+    this.streams.delete(stream.config.name);
+  }
+
+  /** Resolves when it has ended; at once when there is none. */
+  private removePeer(stream: RunningStream, url: string): Promise<void> {
+    const running = stream.peers.get(url);
+    if (running === undefined) return Promise.resolve();
+    stream.peers.delete(url);
+    running.peer.stop();
+    const ended = running.ended.finally(() => this.ending.delete(ended));
+    this.ending.add(ended);
+    if (!this.isStopped) this.cursors.close(running.peer.parts.cursor);
+    return ended;
+  }
+}
+
+/** All but the plugins and the relays: what a connection can't survive a change of. */
+function identityOf(config: StreamConfig): string {
+  const { isDown, isUp, filterJson, keyFile, isCatchingUp, catchUpIntervalMs } = config;
+  return JSON.stringify([isDown, isUp, filterJson, keyFile, isCatchingUp, catchUpIntervalMs]);
+}
+
+/** Changes whenever the file does, or another takes its place. */
+function stateOf(path: string): string {
+  const stats: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? "gone" : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+}

@@ -1,0 +1,125 @@
+// What the router's relays give, on its way to the writer: the router is the ingester of these
+// events, and the same is asked of them, as if each one's author had signed in and published it.
+// The writer answers each, in order. The router never waits for a ring, so what finds the writer's
+// full waits here; how much that can be, the router's streams bound. Belongs to its thread.
+
+import type { Database } from "bun:sqlite";
+import { describeError, log } from "../config/log.ts";
+import { Admission, admissionRules } from "../crypto/admission.ts";
+import { openSignatureBackend } from "../crypto/open-backend.ts";
+import { type Fate, IntakeFault, type RouterIntake } from "../mesh/router-intake.ts";
+import { ControlVersion } from "../policy/control.ts";
+import { Gate } from "../policy/gate.ts";
+import { checkForeign } from "../policy/publisher.ts";
+import type { NostrEvent } from "../protocol/event.ts";
+import type { Reason } from "../protocol/reason.ts";
+import type { Outbox } from "../ring/outbox.ts";
+import { type Candidate, makeCandidate } from "../store/candidate.ts";
+import { IdLookup } from "../store/id-lookup.ts";
+import { KeyFilter } from "../store/key-filter.ts";
+import { idKey } from "../store/term.ts";
+import { trySendEvent } from "./mail-event.ts";
+import { type FateMail, ROUTER_CONN } from "./mail-router.ts";
+import { RecentIds } from "./recent-ids.ts";
+import { RefusalLog } from "./refusals.ts";
+import type { Station } from "./thread.ts";
+
+/** Events that the writer has: their answers fit in its ring to the router, whatever they say. */
+const UNDER_WAY_MAX = 1000;
+const DUPLICATE = "duplicate";
+const FAILED = "error";
+const KNOWN: Fate = { kind: "known" };
+
+interface Waiting {
+  readonly candidate: Candidate;
+  readonly resolve: (fate: Fate) => void;
+  readonly reject: (error: IntakeFault) => void;
+}
+
+export class RelayIntake implements RouterIntake {
+  private readonly writer: Outbox;
+  private readonly recentIds: RecentIds;
+  private readonly keyFilter: KeyFilter;
+  private readonly lookup: IdLookup;
+  private readonly gate: Gate;
+  private readonly refusalLog: RefusalLog;
+  private readonly admission = new Admission(openSignatureBackend().backend);
+  /** In the order of `take`; so are those under way, which were taken before. */
+  private queue: Waiting[] = [];
+  private underWay: Waiting[] = [];
+
+  constructor(station: Station, writer: Outbox, db: Database) {
+    this.writer = writer;
+    this.recentIds = new RecentIds(station.recentIds);
+    this.keyFilter = new KeyFilter(station.keyFilter);
+    this.lookup = new IdLookup(db);
+    this.gate = new Gate(db, new ControlVersion(station.control));
+    this.refusalLog = new RefusalLog(writer);
+  }
+
+  /** Of all that was taken, nothing is left to be answered. */
+  get isIdle(): boolean {
+    return this.queue.length + this.underWay.length === 0;
+  }
+
+  take(event: NostrEvent): Promise<Fate> {
+    if (this.isStored(event.id)) return Promise.resolve(KNOWN);
+    const candidate = this.check(event);
+    if (typeof candidate === "string") {
+      this.refusalLog.send(event.id, candidate);
+      return Promise.resolve({ kind: "refused", reason: candidate });
+    }
+    return new Promise((resolve, reject) => {
+      this.queue.push({ candidate, resolve, reject });
+      this.sendQueued();
+    });
+  }
+
+  /** Whenever there may be room. */
+  sendQueued(): void {
+    let count = 0;
+    for (const waiting of this.queue) {
+      if (this.underWay.length >= UNDER_WAY_MAX) break;
+      if (!trySendEvent(this.writer, waiting.candidate, 0, ROUTER_CONN, 0)) break;
+      this.underWay.push(waiting);
+      count += 1;
+    }
+    if (count > 0) this.queue = this.queue.slice(count);
+  }
+
+  /** What came from the writer in one go. */
+  settle(fates: readonly FateMail[]): void {
+    const settled = this.underWay.slice(0, fates.length);
+    this.underWay = this.underWay.slice(fates.length);
+    for (const [i, fate] of fates.entries()) {
+      const waiting = settled[i];
+      if (waiting?.candidate.id !== fate.id) throw new Error("assert: another event's fate");
+      if (fate.isStored) waiting.resolve({ kind: "stored" });
+      else if (fate.isAccepted || fate.reason.startsWith(DUPLICATE)) waiting.resolve(KNOWN);
+      else if (fate.reason.startsWith(FAILED)) waiting.reject(new IntakeFault(fate.reason));
+      else waiting.resolve({ kind: "refused", reason: fate.reason });
+    }
+    this.sendQueued();
+  }
+
+  private check(event: NostrEvent): Candidate | Reason {
+    const refusal = this.gate.refuseEvent(event, new Set([event.pubkey]));
+    if (refusal !== null) return refusal;
+    const now = Math.floor(Date.now() / 1000);
+    const admitted = this.admission.admit(event, admissionRules(), now, checkForeign);
+    if (typeof admitted === "string") return admitted;
+    return makeCandidate(admitted.event, admitted.json, admitted.expires);
+  }
+
+  /** As an ingester asks. */
+  private isStored(id: string): boolean {
+    if (this.recentIds.has(id)) return true;
+    if (!this.keyFilter.mayHave(idKey(id))) return false;
+    try {
+      return this.lookup.has(id);
+    } catch (error) {
+      log("error", "router", `look-up of an id: ${describeError(error)}`);
+      return false; // the writer will look, too
+    }
+  }
+}
