@@ -58,6 +58,8 @@ const STEADY_MS = 60_000;
 const OVERLAP_S = 120;
 /** Until silence is noticed, a peer may have sent what never came. */
 const SILENCE_TIMEOUTS = 3;
+/** Of what has come already: a few milliseconds' work. */
+const EVENTS_PER_TURN = 64;
 /** The longest that a timer takes. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -135,7 +137,9 @@ export class PeerLink {
 
   /** Until the stored events have come, of which there are none; or for as long as it lasts. */
   private async receive(subscription: Subscription, until: "stored" | "end"): Promise<void> {
-    for (;;) {
+    for (let count = 1; ; count++) {
+      // What is refused at once needs no wait: a flood of that must not hold up other streams.
+      if (count % EVENTS_PER_TURN === 0) await nextTurn();
       const { done, value } = await this.nextOf(subscription, until);
       if (done) throw new PeerError("the subscription has ended");
       if (value.type === "stored") {
