@@ -121,7 +121,7 @@ export class PeerLink {
     return new Outflow(this.client, this.session, {
       onSent: () => void (counters.sent += 1),
       onThere: (id, isNew) => {
-        inflow.there.add(id);
+        inflow.noteThere(id);
         if (isNew) counters.accepted += 1;
         else counters.duplicateThere += 1;
       },
@@ -172,9 +172,7 @@ export class PeerLink {
   /** Catches up, then sends what is new, and compares everything again now and then. */
   private async exchange(): Promise<void> {
     const { config, newEvents, inflow } = this.parts;
-    inflow.beginComparing();
-    const found = await this.compare();
-    inflow.forgetUnless(found?.kind === "compared" ? found.have : []);
+    const found = await this.compare(inflow.isStale);
     const startAt =
       found?.kind === "compared" ? found.head : this.cursorUp(found, newEvents.head());
     const tasks = [this.catchUp(found)];
@@ -189,12 +187,17 @@ export class PeerLink {
     return up === null || up > head ? 0 : up; // beyond the head: of another database
   }
 
-  /** Null when there is no catch-up. */
-  private async compare(): Promise<CatchUp | null> {
-    const { config, counters, say } = this.parts;
+  /** Null when there is no catch-up. `isAnew`: nothing is taken as known from before. */
+  private async compare(isAnew: boolean): Promise<CatchUp | null> {
+    const { config, counters, inflow, say } = this.parts;
     if (!config.isCatchingUp) return null;
     counters.catchUps += 1;
     if (!this.parts.canCompare()) return { kind: "unsupported", why: "" };
+    if (isAnew) {
+      inflow.forgetRefusals();
+      this.parts.refusedThere.clear();
+    }
+    inflow.beginComparing();
     const found = await compare(this.session, this.parts);
     if (found.kind === "unsupported") {
       this.parts.onCantCompare();
@@ -202,6 +205,7 @@ export class PeerLink {
       return found;
     }
     const { have, need } = found;
+    inflow.forgetUnlessNew(have, isAnew ? need : []);
     say("info", `${have.count} events only here, ${need.count} only there`);
     return found;
   }
@@ -215,14 +219,12 @@ export class PeerLink {
         const before = this.movedCount;
         await this.transfer(found.have, found.need);
         if (!found.isPartial || this.movedCount === before) break;
-        found = await this.compare();
+        found = await this.compare(false);
       }
       this.parts.onState("live");
       if (found?.kind !== "compared") return;
       await this.session.sleep(config.catchUpIntervalMs ?? NEVER_MS);
-      this.parts.inflow.forgetRefusals();
-      this.parts.refusedThere.clear();
-      found = await this.compare();
+      found = await this.compare(true);
     }
   }
 
