@@ -17,6 +17,7 @@ import { parseRouterFile, type RouterConfig, type StreamConfig } from "./router-
 import type { RouterIntake } from "./router-intake.ts";
 import { RouterPeer } from "./router-peer.ts";
 import { StreamPlugins } from "./stream-plugins.ts";
+import { withoutSecrets } from "./without-secrets.ts";
 
 export interface RouterOptions {
   /** Its path. */
@@ -123,7 +124,8 @@ export class Router {
   /** A line for each relay. */
   logSummary(): void {
     for (const { stream, url, state, counters } of this.statuses) {
-      log("info", "router", `${stream} ${url}: ${state}; ${describeCounters(counters)}`);
+      const name = `${stream} ${withoutSecrets(url)}`;
+      log("info", "router", `${name}: ${state}; ${describeCounters(counters)}`);
     }
   }
 

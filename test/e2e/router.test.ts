@@ -141,6 +141,22 @@ describe("nandu router", () => {
     );
   });
 
+  test("a password or a token in an address is in no log", async () => {
+    const good = there.url.replace("ws://", "ws://me:secret@") + "/?token=secret";
+    const dead = "ws://me:secret@127.0.0.1:1/?token=secret";
+    const file = writeFile("secret", stream(good) + stream(dead, "", "down", "b"));
+    const checked = await runNandu(["router", "--check", file]);
+    expect(checked.stdout).toBe(`a: both, ${there.url}/?…\nb: down, ws://127.0.0.1:1/?…\n`);
+    const own = makeTempDir();
+    await using command = new RunningCommand("router", `--data-dir=${own}`, file);
+    await command.says(`a ${there.url}/?…: live`);
+    await command.says("b ws://127.0.0.1:1/?…: can't connect to ws://127.0.0.1:1/?…: ");
+    expect((await command.end()).code).toBe(0);
+    expect(command.output).not.toContain("secret@");
+    expect(command.output).not.toContain("token=");
+    removeTempDir(own);
+  });
+
   test("asks a relay that finds the whole too big for parts of it", async () => {
     await using big = await RelayProcess.start({ flags: ["--negentropy-items-max=10"] });
     const events = Array.from({ length: 40 }, (_, i) =>
