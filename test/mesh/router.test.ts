@@ -1,7 +1,7 @@
 // The router's streams, with relays that have the habits of bad ones.
 
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { authorKey, EventFactory } from "../support/events.ts";
@@ -295,6 +295,52 @@ describe("the file changes", () => {
     running.reloadIfChanged();
     expect(running.statuses.map(({ url }) => url)).toEqual([two.url]);
     expect([one.connections, two.connections]).toEqual([1, 1]);
+  });
+
+  test("so does a key: its streams sign in anew", async () => {
+    using peer = new Peer([], { needsSignIn: true });
+    using other = new Peer([]);
+    await using router = new TestRouter();
+    const keyFile = join(router.dir.path, "key");
+    const writeKey = (author: number): void => {
+      rmSync(keyFile, { force: true });
+      const hex = Buffer.from(authorKey(author).secret).toString("hex");
+      writeFileSync(keyFile, hex, { mode: 0o600 });
+    };
+    const keys = () =>
+      peer.messages
+        .filter(([type]) => type === "AUTH")
+        .map(([, event]) => (event as NostrEvent).pubkey);
+    writeKey(3);
+    const streams = stream([peer], `keyFile = "${keyFile}"`) + stream([other], "", "down", "b");
+    const running = router.start(streams);
+    await router.reaches("live");
+    rmSync(keyFile);
+    running.reloadIfChanged();
+    expect(running.statuses.map(({ state }) => state)).toEqual(["live", "live"]);
+    writeKey(4);
+    running.reloadIfChanged();
+    await router.until(() => keys().length === 2);
+    await router.reaches("live");
+    expect(keys()).toEqual([authorKey(3).pubkey, authorKey(4).pubkey]);
+    expect(other.connections).toBe(1);
+  });
+
+  test("to one that can't even be looked at: the streams stay", async () => {
+    using peer = new Peer([]);
+    await using router = new TestRouter();
+    const running = router.start(stream([peer]));
+    await router.reaches("live");
+    const folder = router.dir.path;
+    renameSync(folder, `${folder}.away`);
+    writeFileSync(folder, "no folder");
+    running.reloadIfChanged();
+    expect(running.statuses.map(({ state }) => state)).toEqual(["live"]);
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+    running.reloadIfChanged();
+    expect(running.statuses.map(({ state }) => state)).toEqual(["live"]);
+    expect(peer.connections).toBe(1);
   });
 
   test("to one with a fault: the streams stay, and the next good one counts", async () => {
