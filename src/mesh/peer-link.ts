@@ -255,7 +255,9 @@ export class PeerLink {
   private async fetchSince(): Promise<void> {
     const { config, cursor, timeoutMs, say } = this.parts;
     const overlap = OVERLAP_S + (SILENCE_TIMEOUTS * timeoutMs()) / 1000;
-    const since = Math.max(config.filter.since, (cursor.down ?? 0) - overlap);
+    const down = cursor.down ?? 0;
+    const isLate = down > nowSeconds(); // the clock was ahead: what it says is worth nothing
+    const since = Math.max(config.filter.since, isLate ? 0 : down - overlap);
     const times = since > 0 ? { since: Math.floor(since) } : {};
     const json = { ...config.filterJson, ...times };
     await downloadPages(this.session, json, {

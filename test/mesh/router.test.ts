@@ -124,6 +124,24 @@ describe("a relay that can't compare", () => {
     await router.until(() => router.counters(peer.url).duplicateThere === 1);
   });
 
+  test("is asked for everything once more when the clock was ahead", async () => {
+    using peer = new Peer([]);
+    await using router = new TestRouter();
+    const streams = stream([peer], "", "down");
+    const before = router.start(streams);
+    await router.reaches("live");
+    await before.stop();
+    const [name = ""] = readdirSync(router.dir.path).filter((one) => one.startsWith("router-"));
+    const path = join(router.dir.path, name);
+    const text = readFileSync(path, "utf8");
+    const ahead = text.replace(/"down":\d+/, `"down":${nowSeconds() + 3600}`);
+    expect(ahead).not.toBe(text);
+    writeFileSync(path, ahead);
+    router.start(streams);
+    await router.reaches("live");
+    expect(peer.requests.at(-1)).toEqual([{ limit: 500 }]);
+  });
+
   test("isn't caught up with where that isn't wanted", async () => {
     const [here, there, newHere] = [make(), make(), make()];
     using peer = new Peer([there]);
