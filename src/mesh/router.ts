@@ -90,7 +90,7 @@ export class Router {
   private readonly newEvents: NewEvents;
   private readonly slots = new CompareSlots();
   private readonly streams = new Map<string, RunningStream>();
-  /** Peers that have been stopped, until they have ended. */
+  /** Peers and plugins that have been stopped, until they have ended. */
   private readonly ending = new Set<Promise<void>>();
   private loaded: LoadedFile;
   private states: FileStates = new Map();
@@ -228,7 +228,9 @@ export class Router {
 
   private remove(stream: RunningStream): void {
     for (const url of [...stream.peers.keys()]) this.removePeer(stream, url);
-    stream.plugins.close(); // last: who is stopped takes it for no fault
+    const ended = stream.plugins.close(); // last: who is stopped takes it for no fault
+    this.ending.add(ended);
+    void ended.then(() => this.ending.delete(ended));
     this.streams.delete(stream.config.name);
   }
 
