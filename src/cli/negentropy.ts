@@ -46,6 +46,11 @@ Example: nandu negentropy add '{"kinds":[30023],"#t":["nostr"]}'
 `;
 
 const PROGRESS_MS = 1000;
+/**
+ * After each step: a relay's writer that waits for its end looks again within that time, as steps
+ * take some tens of milliseconds. Without, it would look in vain until all is built.
+ */
+const REST_MS = 25;
 
 function run(args: readonly string[]): number {
   const { rest } = configure(args);
@@ -141,6 +146,7 @@ function build(id: number): void {
     find(readSumSets(db), id);
     let toldAt = performance.now();
     new SumKeeper(db, storeOptions().synchronous).keepAll((left) => {
+      Bun.sleepSync(REST_MS);
       if (performance.now() - toldAt < PROGRESS_MS) return;
       toldAt = performance.now();
       process.stderr.write(`${counted(left, "event")} left\n`);

@@ -31,6 +31,7 @@ import { ItemReader, openItemScan } from "../store/item-scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { Sight } from "../store/sight.ts";
 import { SumStorage } from "../store/sum-storage.ts";
+import { SumsGone } from "../store/sum-view.ts";
 import { MAIL, NO_SLOT, parseQueryBody, readConnId, sendDone, sendStopped } from "./mail.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { readSync, type SyncMail } from "./mail-sync.ts";
@@ -192,6 +193,10 @@ export class Negentropy implements Role {
       this.syncs.wait(sync, this.workedAt);
       this.answer(connId, frame, messageBytes);
     } catch (error) {
+      if (error instanceof SumsGone) {
+        this.end(sync, `closed: ${error.message}, please open the sync anew`);
+        return;
+      }
       log("error", "negentropy", `sync of connection ${sync.connId}: ${describeError(error)}`);
       this.end(sync, "error: the sync failed, please try again later");
     }
@@ -210,10 +215,9 @@ export class Negentropy implements Role {
     }
     const { storage } = sync;
     if (!(storage instanceof SumStorage)) return this.respond(sync, storage, deadline);
-    const frame = store.inSnapshot(() => {
-      storage.refresh();
-      return this.respond(sync, storage, deadline);
-    });
+    const frame = store.inSnapshot(() =>
+      storage.refresh() ? this.respond(sync, storage, deadline) : null,
+    );
     if (sync.isDropped) return null;
     this.syncs.setCounts(sync, storage.ownCount, storage.heldCount);
     return this.endTooLarge(sync) ? null : frame;
