@@ -174,7 +174,8 @@ export function findCommand(
   if (name === undefined) return [HELP_LISTED, []];
   if (name === "--version" || name === "-v") return [VERSION_LISTED, []];
   if (name === "--help" || name === "-h") return [HELP_LISTED, []];
-  if (name === "--config" && args.length > 1) return configured(`${name}=${args[0]}`, args.slice(1));
+  if (name === "--config" && args.length > 1)
+    return configured(`${name}=${args[0]}`, args.slice(1));
   if (name.startsWith("--config=") && args.length > 0) return configured(name, args);
   const command = COMMANDS.find((one) => one.name === name);
   return command === undefined ? [HELP_LISTED, [name]] : [command, args];

@@ -143,7 +143,7 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
     [["config", "--config=none.toml"], "--config: there is no file none.toml"],
     [["--config=none.toml", "config"], "--config: there is no file none.toml"],
     [["--config", "none.toml", "config"], "--config: there is no file none.toml"],
-    [["--config", "config"], "unknown command --config (nandu help)"],
+    [["--config", "config"], "unknown flag --config (nandu help)"],
     [["--config=none.toml", "frobnicate"], "unknown command frobnicate (nandu help)"],
     [
       ["config", "--relay-limit-default=2000"],
