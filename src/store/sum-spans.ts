@@ -43,6 +43,8 @@ interface Job {
 }
 
 export class SumSpans {
+  /** Events that have been read, each as often as it was. */
+  readCount = 0;
   private itemCount = 0;
   private readonly reader: ItemReader;
   private readonly filter: Filter;
@@ -189,8 +191,12 @@ export class SumSpans {
 
   private scan(since: number, until: number, orders: Orders | null, onItem: OnItem): ItemScan {
     const filter = { ...this.filter, since, until: Math.min(until, UNTIL_MAX) };
+    const counting: OnItem = (createdAt, id) => {
+      this.readCount += 1;
+      onItem(createdAt, id);
+    };
     const { nowSeconds } = this;
-    const options = { itemsMax: Number.MAX_SAFE_INTEGER, nowSeconds, onItem, orders };
+    const options = { itemsMax: Number.MAX_SAFE_INTEGER, nowSeconds, onItem: counting, orders };
     return openIndexScan(this.reader, filter, this.sight, options);
   }
 

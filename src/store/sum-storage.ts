@@ -120,6 +120,16 @@ export class SumStorage implements ItemStorage {
     return this.changes.heldCount + this.view.heldCount + this.spans.heldCount;
   }
 
+  /** Events read so far, each as often as it was. */
+  get readCount(): number {
+    return this.spans.readCount;
+  }
+
+  /** About how many events there are in all. Within a snapshot, as the questions. */
+  count(): number {
+    return this.monthSums(0, HOUR_END).reduce((events, [, { count }]) => events + count, 0);
+  }
+
   sum(lower: Bound, upper: Bound): ItemSum {
     const sum = new ItemSum();
     const range = this.clip(lower, upper);
