@@ -1,6 +1,7 @@
 // `nandu stream`: what is new at another relay comes here as it comes there, or the other way, or
 // both, until a signal. What came while the connection was down is fetched when it is back.
 
+import { setting } from "../config/current.ts";
 import { downloadPages } from "../mesh/paging.ts";
 import { PeerError, PeerRefusal } from "../mesh/peer-error.ts";
 import type { RelayClient } from "../mesh/relay-client.ts";
@@ -10,6 +11,7 @@ import { NO_EVENT_LIMITS, parseEvent } from "../protocol/event.ts";
 import { matchesAny } from "../protocol/filter.ts";
 import { decodeText, textId } from "../store/candidate.ts";
 import type { EventReader } from "../store/read.ts";
+import { requireDatabase } from "../store/schema.ts";
 import { type Command, configure, parseFlags } from "./command.ts";
 import { parseDirection } from "./sync.ts";
 import { parsePeer, PEER_HELP, PEER_VALUES, runTransfer, say, type Transfer } from "./transfer.ts";
@@ -45,6 +47,7 @@ function run(args: readonly string[]): Promise<number> {
   const parsed = parseFlags(rest, [], [...PEER_VALUES, "--dir"]);
   const peer = parsePeer(parsed);
   const direction = parseDirection(parsed.values.get("--dir") ?? "down", DIRECTIONS);
+  if (direction === "up") requireDatabase(setting("data_dir"));
   return runTransfer(peer, { retry: FOR_EVER, isEndless: true }, (transfer) => {
     const stream = new Stream(transfer);
     const tasks: Promise<void>[] = [];

@@ -1,9 +1,10 @@
-// What a transfer has come to so far, both ways: a line each second on standard error, and a
-// summary at its end. Belongs to its command.
+// What a transfer has come to so far, both ways: its progress on standard error, and a summary at
+// its end. Belongs to its command.
 
 import type { PageSink } from "../mesh/paging.ts";
 import type { Answer } from "../mesh/relay-message.ts";
 import type { Intake } from "./intake.ts";
+import { progressBar, showProgress, writeLines } from "./progress-line.ts";
 
 const PROGRESS_MS = 1000;
 const DUPLICATE = /^duplicate\b/;
@@ -77,7 +78,7 @@ export class TransferReport {
 
   /** A line of what has been found out. */
   tell(line: string): void {
-    process.stderr.write(`${line}\n`);
+    writeLines(`${line}\n`);
   }
 
   /** So many more are to be received and sent. */
@@ -91,7 +92,7 @@ export class TransferReport {
 
   /** Why not everything was done. */
   addProblem(problem: string): void {
-    this.problems.push(problem);
+    if (!this.problems.includes(problem)) this.problems.push(problem);
   }
 
   get isComplete(): boolean {
@@ -105,6 +106,7 @@ export class TransferReport {
 
   stop(): void {
     clearInterval(this.timer);
+    writeLines("");
   }
 
   summary(): string {
@@ -139,17 +141,19 @@ export class TransferReport {
     if (moved === this.shownAt) return;
     this.shownAt = moved;
     const { down, up } = this.hasBegun;
+    const { expected } = this;
+    const bar = expected === null ? "" : progressBar(moved, expected.down + expected.up);
     const parts: string[] = [];
     if (down) {
-      const of = this.expected === null ? "" : ` of ${this.expected.down}`;
+      const of = expected === null ? "" : ` of ${expected.down}`;
       const stored = this.intake.counts.stored;
       parts.push(`down ${this.received}${of}, ${stored} stored, ${this.rate(this.received)}`);
     }
     if (up) {
-      const of = this.expected === null ? "" : ` of ${this.expected.up}`;
+      const of = expected === null ? "" : ` of ${expected.up}`;
       parts.push(`up ${this.sent}${of}, ${this.taken} taken, ${this.rate(this.sent)}`);
     }
-    if (parts.length > 0) process.stderr.write(`${parts.join("; ")}\n`);
+    if (parts.length > 0) showProgress(bar + parts.join("; "));
   }
 
   private rate(count: number): string {

@@ -2,6 +2,7 @@
 // answered when one broke is sent again. What the relay has no time for just then (`rate-limited`)
 // is sent again after a while, before anything else. Belongs to one thread.
 
+import { shown } from "./peer-error.ts";
 import { Publisher } from "./publisher.ts";
 import type { RelayClient } from "./relay-client.ts";
 import type { Answer } from "./relay-message.ts";
@@ -46,6 +47,8 @@ class Upload {
   private isSourceDone = false;
   private readonly unanswered = new Map<string, Outgoing>();
   private later: Outgoing[] = [];
+  /** Why, in the relay's words. */
+  private limitReason = "";
 
   constructor(session: Session, source: Iterator<Outgoing>, options: UploadOptions) {
     this.session = session;
@@ -64,7 +67,7 @@ class Upload {
   private async wait(): Promise<void> {
     const delayMs = this.patience.failed();
     this.isPatient = delayMs !== null;
-    if (delayMs !== null) await this.session.sleep(delayMs);
+    if (delayMs !== null) await this.session.pause(this.limitReason, delayMs);
     for (const event of this.later) this.unanswered.set(event.id, event);
     this.later = [];
   }
@@ -91,6 +94,7 @@ class Upload {
     const isLimited = !answer.isAccepted && IS_RATE_LIMITED.test(answer.reason);
     if (isLimited && this.isPatient && event !== undefined) {
       this.later.push(event);
+      this.limitReason = shown(answer.reason);
       return;
     }
     if (answer.isAccepted) this.patience.succeeded();

@@ -2,15 +2,18 @@
 // are paged, and what hostile ones do, is in test/mesh.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Database } from "bun:sqlite";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { databasePath } from "../../src/store/schema.ts";
 import { Client } from "../support/client.ts";
 import { authorKey, EventFactory } from "../support/events.ts";
 import { FakeRelay } from "../support/fake-relay.ts";
 import { runTransfer, storeAll, storedIn } from "../support/relay-commands.ts";
-import { RelayProcess } from "../support/relay-process.ts";
+import { nanduCommand, RelayProcess, runNandu } from "../support/relay-process.ts";
 import { RunningCommand } from "../support/running-command.ts";
+import { Screen } from "../support/screen.ts";
 import { TempDir } from "../support/temp-dir.ts";
 import { newestFirst, nowSeconds } from "../support/topic.ts";
 import { reportOf } from "../support/transfer-output.ts";
@@ -147,6 +150,49 @@ describe("download", () => {
     expect(storedIn(dir.path)).toEqual(events.slice(0, 2));
   });
 
+  test("that the database fails keeps what has come, tells it, and exits with 3", async () => {
+    using dir = new TempDir();
+    storeAll(dir.path, notes(1));
+    const db = new Database(databasePath(dir.path));
+    db.run(`CREATE TRIGGER full BEFORE INSERT ON event WHEN (SELECT count(*) FROM event) > 2
+      BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
+    db.close();
+    const events = notes(50, 40, 30, 20, 10);
+    using other = new FakeRelay(events);
+    expect(
+      await runTransfer(dir.path, "download", "--store-batch-events-max=2", other.url),
+    ).toMatchObject({
+      code: 3,
+      report: "down: 4 events\n  2 stored\nnandu: database or disk is full\n",
+    });
+    expect(storedIn(dir.path).slice(0, 2)).toEqual(events.slice(0, 2));
+  });
+
+  test("shows its progress in a terminal's last line; signals end it, however many", async () => {
+    using dir = new TempDir();
+    using other = new FakeRelay(notes(30, 20, 10), { limit: 2, hangsAt: 2 });
+    const screen = new Screen();
+    const command = [...nanduCommand(), "download", `--data-dir=${dir.path}`, other.url];
+    const child = Bun.spawn(command, { terminal: screen.options });
+    await screen.has("\r\u{1B}[Kdown 2, ");
+    child.kill("SIGINT");
+    child.kill("SIGINT");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(3);
+    await screen.has("\u{1B}[Kdown: 2 events in ");
+    await screen.has("nandu: interrupted");
+  });
+
+  test("that is interrupted before anything came exits with 3, too", async () => {
+    using dir = new TempDir();
+    using other = new FakeRelay([], { hangsAt: 1 });
+    await using command = new RunningCommand("download", `--data-dir=${dir.path}`, other.url);
+    await other.isWaiting;
+    const { code, stderr } = await command.end("SIGTERM");
+    const report = "down: 0 events\n  0 stored\nnandu: interrupted\n";
+    expect([code, reportOf(stderr)]).toEqual([3, report]);
+  });
+
   test("from nowhere is one line and exit code 1; usage is 2", async () => {
     using dir = new TempDir();
     const nowhere = await runTransfer(dir.path, "download", "ws://127.0.0.1:1");
@@ -162,6 +208,26 @@ describe("download", () => {
 });
 
 describe("upload", () => {
+  test("sends nothing when it is given some events on standard input, as strfry's is", async () => {
+    using dir = new TempDir();
+    const events = notes(10, 20);
+    storeAll(dir.path, events);
+    using target = new FakeRelay([]);
+    const args = ["upload", `--data-dir=${dir.path}`, target.url];
+    const stdin = `${JSON.stringify(events[0])}\n`;
+    expect(await runNandu(args, { stdin })).toEqual({
+      code: 2,
+      stdout: "",
+      stderr:
+        "nandu: it doesn't read standard input: say what is to go, --filter '{}' for all " +
+        "(nandu help upload)\n",
+    });
+    expect(target.events).toEqual([]);
+    const all = await runNandu([...args, "--filter", "{}"], { stdin });
+    expect(all.code).toBe(0);
+    expect(newestFirst(target.events)).toEqual(newestFirst(events));
+  });
+
   test("publishes what a filter matches; refusals are told by exit code 3", async () => {
     using dir = new TempDir();
     const [bad, known, ...good] = notes(10, 20, 30, 40, 50) as [NostrEvent, NostrEvent];

@@ -226,6 +226,7 @@ test("what a relay has no time for comes again, until it has lost patience with 
   const patience = { firstMs: 1, longestMs: 1, failuresMax: 3 };
   await uploadEvents(session, source(), { highWater: 10, patience, onAnswer });
   expect(relay.events).toHaveLength(30);
+  expect(session.retries).toEqual(Array<string>(2).fill("rate-limited: slow down"));
   expect(answers).toEqual([
     ...Array<string>(30).fill(""),
     ...Array<string>(20).fill("rate-limited: slow down"),
