@@ -61,12 +61,12 @@ const COMMANDS: readonly ListedCommand[] = [
   },
   {
     name: "download",
-    summary: "store what another relay has",
+    summary: "print or store what another relay has",
     load: async () => (await import("./download.ts")).downloadCommand,
   },
   {
     name: "upload",
-    summary: "publish what is stored here at another relay",
+    summary: "publish events at another relay: from input, or stored here",
     load: async () => (await import("./upload.ts")).uploadCommand,
   },
   {

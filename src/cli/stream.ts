@@ -14,7 +14,15 @@ import type { EventReader } from "../store/read.ts";
 import { requireDatabase } from "../store/schema.ts";
 import { type Command, configure, parseFlags } from "./command.ts";
 import { parseDirection } from "./sync.ts";
-import { parsePeer, PEER_HELP, PEER_VALUES, runTransfer, say, type Transfer } from "./transfer.ts";
+import {
+  INTO_DATABASE,
+  parsePeer,
+  PEER_HELP,
+  PEER_VALUES,
+  runTransfer,
+  say,
+  type Transfer,
+} from "./transfer.ts";
 import { outgoing, withReader } from "./upload.ts";
 
 const DIRECTIONS = ["down", "up", "both"] as const;
@@ -48,13 +56,17 @@ function run(args: readonly string[]): Promise<number> {
   const peer = parsePeer(parsed);
   const direction = parseDirection(parsed.values.get("--dir") ?? "down", DIRECTIONS);
   if (direction === "up") requireDatabase(setting("data_dir"));
-  return runTransfer(peer, { retry: FOR_EVER, isEndless: true }, (transfer) => {
-    const stream = new Stream(transfer);
-    const tasks: Promise<void>[] = [];
-    if (direction !== "up") tasks.push(stream.down());
-    if (direction !== "down") tasks.push(withReader((reader) => stream.up(reader)));
-    return transfer.session.together(...tasks);
-  });
+  return runTransfer(
+    peer,
+    { retry: FOR_EVER, isEndless: true, openIntake: INTO_DATABASE },
+    (transfer) => {
+      const stream = new Stream(transfer);
+      const tasks: Promise<void>[] = [];
+      if (direction !== "up") tasks.push(stream.down());
+      if (direction !== "down") tasks.push(withReader((reader) => stream.up(reader)));
+      return transfer.session.together(...tasks);
+    },
+  );
 }
 
 class Stream {

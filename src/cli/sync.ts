@@ -15,6 +15,7 @@ import { type Command, configure, parseFlags, UsageError } from "./command.ts";
 import { download } from "./download.ts";
 import { Output, OutputClosed } from "./output.ts";
 import {
+  INTO_DATABASE,
   parsePeer,
   PEER_HELP,
   PEER_VALUES,
@@ -83,16 +84,20 @@ function run(args: readonly string[]): Promise<number> {
     frameBytesMax: parseFrameBytes(parsed.values.get("--frame-size-limit")),
   };
   if (!options.isDown) requireDatabase(setting("data_dir"));
-  return runTransfer(peer, { retry: A_FEW_TIMES, isEndless: false }, async (transfer) => {
-    const db = openForReading(storeOptions());
-    try {
-      if (options.isDown) transfer.report.begin("down");
-      if (options.isUp) transfer.report.begin("up");
-      await new Syncing(transfer, db, options).run();
-    } finally {
-      db.close();
-    }
-  });
+  return runTransfer(
+    peer,
+    { retry: A_FEW_TIMES, isEndless: false, openIntake: INTO_DATABASE },
+    async (transfer) => {
+      const db = openForReading(storeOptions());
+      try {
+        if (options.isDown) transfer.report.begin("down");
+        if (options.isUp) transfer.report.begin("up");
+        await new Syncing(transfer, db, options).run();
+      } finally {
+        db.close();
+      }
+    },
+  );
 }
 
 export function parseDirection<D extends string>(text: string, directions: readonly D[]): D {

@@ -3,7 +3,7 @@
 
 import type { PageSink } from "../mesh/paging.ts";
 import type { Answer } from "../mesh/relay-message.ts";
-import type { Intake } from "./intake.ts";
+import type { EventTaker } from "./event-taker.ts";
 import { progressBar, showProgress, writeLines } from "./progress-line.ts";
 
 const PROGRESS_MS = 1000;
@@ -26,14 +26,14 @@ export class TransferReport {
   private expected: { readonly down: number; readonly up: number } | null = null;
   private readonly refusedThere = new Map<string, number>();
   private readonly problems: string[] = [];
-  private readonly intake: Intake;
+  private readonly intake: EventTaker;
   private readonly startedAt = performance.now();
   private readonly timer = setInterval(() => this.printProgress(), PROGRESS_MS);
   /** How many events had been transferred when progress was last shown. */
   private shownAt = 0;
   private hasBegun = { down: false, up: false };
 
-  constructor(intake: Intake) {
+  constructor(intake: EventTaker) {
     this.intake = intake;
   }
 
@@ -62,7 +62,7 @@ export class TransferReport {
   }
 
   /** Where events from the relay go. */
-  sink(intake: Intake): Pick<PageSink, "onEvent" | "onFlaw" | "onPage"> {
+  sink(intake: EventTaker): Pick<PageSink, "onEvent" | "onFlaw" | "onPage"> {
     return {
       onEvent: (event) => {
         this.received += 1;
@@ -114,7 +114,7 @@ export class TransferReport {
     const lines: string[] = [];
     if (this.hasBegun.down) {
       lines.push(`down: ${this.received} events in ${this.pace(this.received)}`);
-      lines.push(`  ${stored} stored`);
+      lines.push(`  ${stored} ${this.intake.verb}`);
       if (known > 0) lines.push(`  ${known} here already`);
       for (const [reason, count] of mostFirst(refused)) lines.push(`  ${count} ${reason}`);
       if (this.missing > 0) lines.push(`  ${this.missing} gone there, or not given`);
@@ -146,8 +146,9 @@ export class TransferReport {
     const parts: string[] = [];
     if (down) {
       const of = expected === null ? "" : ` of ${expected.down}`;
-      const stored = this.intake.counts.stored;
-      parts.push(`down ${this.received}${of}, ${stored} stored, ${this.rate(this.received)}`);
+      const { counts, verb } = this.intake;
+      const done = `${counts.stored} ${verb}`;
+      parts.push(`down ${this.received}${of}, ${done}, ${this.rate(this.received)}`);
     }
     if (up) {
       const of = expected === null ? "" : ` of ${expected.up}`;

@@ -22,6 +22,7 @@ import { Session } from "../mesh/session.ts";
 import { type Filter, parseFilter } from "../protocol/filter.ts";
 import { EXIT_FAILED, EXIT_OK, parseAge, type Parsed, UsageError } from "./command.ts";
 import { parseFilterArguments } from "./filter-argument.ts";
+import type { EventTaker } from "./event-taker.ts";
 import { Intake } from "./intake.ts";
 import { writeLines } from "./progress-line.ts";
 import { ALL_TIMES, parseRange, type TimeRange } from "./range-argument.ts";
@@ -118,7 +119,7 @@ class Interrupted extends Error {
 export interface Transfer {
   readonly peer: Peer;
   readonly session: Session;
-  readonly intake: Intake;
+  readonly intake: EventTaker;
   readonly report: TransferReport;
 }
 
@@ -126,12 +127,15 @@ export interface TransferOptions {
   readonly retry: RetryPolicy;
   /** It ends by a signal, and has then done all there was to do. */
   readonly isEndless: boolean;
+  readonly openIntake: () => EventTaker;
 }
+
+export const INTO_DATABASE = (): EventTaker => new Intake();
 
 /** Runs `body` with a connection that has been made, prints what came of it, returns the code. */
 export async function runTransfer(
   peer: Peer,
-  { retry, isEndless }: TransferOptions,
+  { retry, isEndless, openIntake }: TransferOptions,
   body: (transfer: Transfer) => Promise<void>,
 ): Promise<number> {
   const { warning } = openSignatureBackend();
@@ -141,7 +145,7 @@ export async function runTransfer(
   const stop = (): void => session.stop(new Interrupted("interrupted"));
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
-  const intake = new Intake();
+  const intake = openIntake();
   const report = new TransferReport(intake);
   let isInterrupted = false;
   try {
@@ -164,7 +168,7 @@ export async function runTransfer(
 }
 
 /** What is still to be written may not fit on the disk. */
-function closeIntake(intake: Intake, report: TransferReport): void {
+function closeIntake(intake: EventTaker, report: TransferReport): void {
   try {
     intake.close();
   } catch (error) {

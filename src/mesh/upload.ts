@@ -15,6 +15,8 @@ export interface Outgoing {
   readonly json: string;
 }
 
+export type OutgoingSource = Iterator<Outgoing> | AsyncIterator<Outgoing>;
+
 export interface UploadOptions {
   /** So many are unanswered at most. */
   readonly highWater: number;
@@ -32,7 +34,7 @@ const IS_RATE_LIMITED = /^rate-limited\b/;
 
 export async function uploadEvents(
   session: Session,
-  source: Iterator<Outgoing>,
+  source: OutgoingSource,
   options: UploadOptions,
 ): Promise<void> {
   await new Upload(session, source, options).run();
@@ -40,7 +42,7 @@ export async function uploadEvents(
 
 class Upload {
   private readonly session: Session;
-  private readonly source: Iterator<Outgoing>;
+  private readonly source: OutgoingSource;
   private readonly options: UploadOptions;
   private readonly patience: Retry;
   private isPatient = true;
@@ -50,7 +52,7 @@ class Upload {
   /** Why, in the relay's words. */
   private limitReason = "";
 
-  constructor(session: Session, source: Iterator<Outgoing>, options: UploadOptions) {
+  constructor(session: Session, source: OutgoingSource, options: UploadOptions) {
     this.session = session;
     this.source = source;
     this.options = options;
@@ -76,8 +78,8 @@ class Upload {
     const publisher = new Publisher(client, this.options.highWater, this.onAnswer);
     for (const { id, json } of [...this.unanswered.values()]) await publisher.add(id, json);
     while (!this.isSourceDone && this.later.length < LATER_MAX) {
-      const next = this.source.next();
-      if (next.done) {
+      const next = await this.next();
+      if (next.done === true) {
         this.isSourceDone = true;
       } else {
         this.unanswered.set(next.value.id, next.value);
@@ -85,6 +87,17 @@ class Upload {
       }
     }
     await publisher.finish();
+  }
+
+  /** What takes its time is waited for until the session is stopped. */
+  private async next(): Promise<IteratorResult<Outgoing>> {
+    const asked = this.source.next();
+    if (!(asked instanceof Promise)) return asked;
+    await this.session.suspend((resume) => {
+      asked.then(resume, resume);
+      return () => {};
+    });
+    return asked;
   }
 
   private readonly onAnswer = (id: string, answer: Answer): void => {
