@@ -61,12 +61,12 @@ const COMMANDS: readonly ListedCommand[] = [
   },
   {
     name: "download",
-    summary: "store what another relay has",
+    summary: "print or store what another relay has",
     load: async () => (await import("./download.ts")).downloadCommand,
   },
   {
     name: "upload",
-    summary: "publish what is stored here at another relay",
+    summary: "publish events at another relay: from input, or stored here",
     load: async () => (await import("./upload.ts")).uploadCommand,
   },
   {
@@ -158,6 +158,14 @@ function commandOf(name: string): ListedCommand {
   throw new UsageError(`unknown command ${name}${didYouMean(name, names)}`);
 }
 
+/** Before the command, where scripts made for strfry have it. */
+function configured(
+  flag: string,
+  [name, ...args]: readonly string[],
+): [ListedCommand, readonly string[]] {
+  return findCommand(name, [flag, ...args]);
+}
+
 /** The command to run and its arguments; an unknown one runs as a `help` that fails. */
 export function findCommand(
   name: string | undefined,
@@ -166,6 +174,9 @@ export function findCommand(
   if (name === undefined) return [HELP_LISTED, []];
   if (name === "--version" || name === "-v") return [VERSION_LISTED, []];
   if (name === "--help" || name === "-h") return [HELP_LISTED, []];
+  if (name === "--config" && args.length > 1)
+    return configured(`${name}=${args[0]}`, args.slice(1));
+  if (name.startsWith("--config=") && args.length > 0) return configured(name, args);
   const command = COMMANDS.find((one) => one.name === name);
   return command === undefined ? [HELP_LISTED, [name]] : [command, args];
 }

@@ -25,15 +25,13 @@ import { closeForWriting, openForWriting, storeOptions } from "../store/schema.t
 import type { Verdict } from "../store/verdict.ts";
 import { EventWriter } from "../store/write.ts";
 import { GroupDesk } from "../workers/group-desk.ts";
+import { type EventTaker, Takings } from "./event-taker.ts";
 
 /** Of a batch, in its events' JSON. */
 const BATCH_BYTES_MAX = 8 << 20;
 /** What has come is in the database so much later at most, while more comes. */
 const FLUSH_MS = 500;
 const DUPLICATE = "duplicate";
-/** Counted one by one: a stream may run for months. */
-const REASONS_MAX = 1000;
-const OTHER_REASONS = "refused for other reasons";
 
 /** Told once it is on disk; or why it is refused. */
 export type OnFate = (fate: Fate) => void;
@@ -41,16 +39,9 @@ export type OnFate = (fate: Fate) => void;
 const KNOWN: Fate = { kind: "known" };
 const IGNORED: OnFate = () => {};
 
-/** What became of the events, in all. */
-export interface Intakes {
-  stored: number;
-  /** Here already, or a newer version is. */
-  known: number;
-  readonly refused: Map<string, number>;
-}
-
-export class Intake {
-  readonly counts: Intakes = { stored: 0, known: 0, refused: new Map() };
+export class Intake implements EventTaker {
+  readonly counts = new Takings();
+  readonly verb = "stored";
   private readonly db: Database;
   private readonly writer: EventWriter;
   private readonly groups: GroupDesk | null;
@@ -100,11 +91,8 @@ export class Intake {
     if (this.batch.length >= this.batchMax || this.batchBytes >= BATCH_BYTES_MAX) this.flush();
   }
 
-  /** Of what is no event, or is not taken for another reason. */
   refuse(reason: string): void {
-    const { refused } = this.counts;
-    const named = refused.has(reason) || refused.size < REASONS_MAX ? reason : OTHER_REASONS;
-    refused.set(named, (refused.get(named) ?? 0) + 1);
+    this.counts.refuse(reason);
   }
 
   get refusedCount(): number {

@@ -2,6 +2,7 @@
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
+import { ItemSum } from "../negentropy/item-sum.ts";
 import type { Filter } from "../protocol/filter.ts";
 import {
   closeForWriting,
@@ -36,14 +37,20 @@ Syncs (NIP-77) of sets of which running sums are kept need no memory and no time
 large the set is. Set 0 is all events: it serves {} and any kinds. Other filters that are synced
 often may be added. A set serves its filter with any since and until, and with fewer kinds.
 
-list has a line for each: id, filter, events counted, state, how many sums, separated by tabs. A
-running relay notices a set that was added, and counts what is stored while it has nothing else to
-do; build does it at once. FILTER has no since, until or limit. Safe while the relay runs.
+list prints of each: its id (a set is a tree, in strfry's words), filter, size, and fingerprint; two
+relays have the same when the fingerprints are the same. They are of what has been counted: a
+running relay does that, also for a set that was added, by and by; build does it at once. FILTER has
+no since, until or limit. Safe while the relay runs.
 
 Example: nandu negentropy add '{"kinds":[30023],"#t":["nostr"]}'
 `;
 
 const PROGRESS_MS = 1000;
+/**
+ * After each step: a relay's writer that waits for its end looks again within that time, as steps
+ * take some tens of milliseconds. Without, it would look in vain until all is built.
+ */
+const REST_MS = 25;
 
 function run(args: readonly string[]): number {
   const { rest } = configure(args);
@@ -78,11 +85,20 @@ function list(): void {
   }
 }
 
+/** Up to the fingerprint as strfry's `negentropy list`: scripts read it. */
 function describe(db: Database, { id, text, upTo }: SumSet): string {
   const [rows] = db.query("SELECT count(*) FROM sums WHERE set_id = ?").values(id)[0] as [number];
   const behind = headOf(db) - upTo;
   const state = behind === 0 ? "up to date" : `${counted(behind, "event")} behind`;
-  return [id, text, countOf(db, id), state, rows].join("\t");
+  const sum = sumOf(db, id);
+  const fingerprint = Buffer.from(sum.fingerprint()).toString("hex");
+  return `\
+tree ${id}
+  filter: ${text}
+  size: ${sum.count}
+  fingerprint: ${fingerprint}
+  state: ${state}
+  sums: ${rows}`;
 }
 
 function headOf(db: Database): number {
@@ -90,9 +106,13 @@ function headOf(db: Database): number {
 }
 
 /** Events that were removed a moment ago may still be among them. */
-function countOf(db: Database, id: number): number {
-  const sql = "SELECT coalesce(sum(count), 0) FROM sums WHERE set_id = ? AND level = ?";
-  return (db.query(sql).values(id, MONTHS)[0] as [number])[0];
+function sumOf(db: Database, id: number): ItemSum {
+  const total = new ItemSum();
+  const sql = "SELECT count, sum FROM sums WHERE set_id = ? AND level = ?";
+  for (const [count, sum] of db.query(sql).values(id, MONTHS) as [number, Uint8Array][]) {
+    total.add(ItemSum.of(count, sum));
+  }
+  return total;
 }
 
 function add(filter: Filter): void {
@@ -102,18 +122,21 @@ function add(filter: Filter): void {
   }
   changeSets((db, sets) => {
     const known = findSumSet(sets, filter);
-    if (known !== null) throw new Error(`set ${known.id}, ${known.text}, serves that already`);
+    if (known !== null) throw new Error(`tree ${known.id}, ${known.text}, serves that already`);
     if (sets.length >= SETS_MAX) throw new Error(`there are ${SETS_MAX} sets, which is the most`);
-    process.stdout.write(`added set ${insertSumSet(db, text)}: ${text}\n`);
+    const id = insertSumSet(db, text);
+    process.stdout.write(
+      `created tree ${id}\n  to populate it at once: nandu negentropy build ${id}\n`,
+    );
   });
 }
 
 function remove(id: number): void {
-  if (id === ALL_SET_ID) throw new UsageError("set 0 is always there");
+  if (id === ALL_SET_ID) throw new UsageError("tree 0 is always there");
   changeSets((db, sets) => {
     const { text } = find(sets, id);
     deleteSumSet(db, id);
-    process.stdout.write(`removed set ${id}: ${text}\n`);
+    process.stdout.write(`removed tree ${id}: ${text}\n`);
   });
 }
 
@@ -123,12 +146,13 @@ function build(id: number): void {
     find(readSumSets(db), id);
     let toldAt = performance.now();
     new SumKeeper(db, storeOptions().synchronous).keepAll((left) => {
+      Bun.sleepSync(REST_MS);
       if (performance.now() - toldAt < PROGRESS_MS) return;
       toldAt = performance.now();
       process.stderr.write(`${counted(left, "event")} left\n`);
     });
-    const count = countOf(db, id);
-    process.stdout.write(`set ${id} is up to date: ${counted(count, "event")}\n`);
+    const { count } = sumOf(db, id);
+    process.stdout.write(`tree ${id} is up to date: ${counted(count, "event")}\n`);
   } finally {
     closeForWriting(db);
   }
@@ -145,7 +169,7 @@ function changeSets(change: (db: Database, sets: readonly SumSet[]) => void): vo
 
 function find(sets: readonly SumSet[], id: number): SumSet {
   const set = sets.find((one) => one.id === id);
-  if (set === undefined) throw new Error(`there is no set ${id}`);
+  if (set === undefined) throw new Error(`there is no tree ${id}`);
   return set;
 }
 
@@ -158,8 +182,8 @@ function parseSet(text: string | undefined): Filter {
 }
 
 function parseId(text: string | undefined): number {
-  if (text === undefined) throw new UsageError("the id of a set is missing");
-  if (!/^[0-9]{1,15}$/.test(text)) throw new UsageError(`${text} is not the id of a set`);
+  if (text === undefined) throw new UsageError("the id of a tree is missing");
+  if (!/^[0-9]{1,15}$/.test(text)) throw new UsageError(`${text} is not the id of a tree`);
   return Number(text);
 }
 

@@ -5,19 +5,20 @@ import { UsageError } from "./command.ts";
 
 const DAY = 86_400;
 
-/** Months and years are their means. `m` is a minute, `M` a month. */
+/** Months and years are their means, as with strfry. `m` is a minute, `M` a month. */
 const SECONDS: Readonly<Record<string, number>> = {
   s: 1,
   m: 60,
   h: 3600,
   d: DAY,
   w: 7 * DAY,
-  M: 30 * DAY,
-  Y: 365 * DAY,
-  y: 365 * DAY,
+  M: 30.5 * DAY,
+  Y: 365.2425 * DAY,
+  y: 365.2425 * DAY,
 };
 
-const RANGE = /^(?:([0-9]{1,9})([smhdwMYy]?))?-(?:([0-9]{1,9})([smhdwMYy]?))?$/;
+const AGE = "(?:([0-9]{1,9}(?:\\.[0-9]{1,9})?)([smhdwMYy]?))?";
+const RANGE = new RegExp(`^${AGE}-${AGE}$`);
 
 /** Unix seconds, both included; null for no bound. */
 export interface TimeRange {
@@ -44,5 +45,5 @@ export function parseRange(text: string, now: number): TimeRange {
 
 function timeOf(count: string | undefined, unit: string | undefined, now: number): number | null {
   if (count === undefined) return null;
-  return Math.max(0, now - Number(count) * (SECONDS[unit || "s"] as number));
+  return Math.max(0, now - Math.floor(Number(count) * (SECONDS[unit || "s"] as number)));
 }

@@ -81,8 +81,8 @@ async function runUntilSignal(file: string, intake: RouterIntake, db: Database):
   });
   const stop = (): void => ended.resolve();
   const summarize = (): void => router.logSummary();
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  process.on("SIGINT", stop); // each time: npm and timeout(1) pass on what the terminal has sent
+  process.on("SIGTERM", stop);
   process.on("SIGUSR1", summarize);
   try {
     await ended.promise;

@@ -1,6 +1,7 @@
 // `nandu stream`: what is new at another relay comes here as it comes there, or the other way, or
 // both, until a signal. What came while the connection was down is fetched when it is back.
 
+import { setting } from "../config/current.ts";
 import { downloadPages } from "../mesh/paging.ts";
 import { PeerError, PeerRefusal } from "../mesh/peer-error.ts";
 import type { RelayClient } from "../mesh/relay-client.ts";
@@ -10,9 +11,18 @@ import { NO_EVENT_LIMITS, parseEvent } from "../protocol/event.ts";
 import { matchesAny } from "../protocol/filter.ts";
 import { decodeText, textId } from "../store/candidate.ts";
 import type { EventReader } from "../store/read.ts";
+import { requireDatabase } from "../store/schema.ts";
 import { type Command, configure, parseFlags } from "./command.ts";
 import { parseDirection } from "./sync.ts";
-import { parsePeer, PEER_HELP, PEER_VALUES, runTransfer, say, type Transfer } from "./transfer.ts";
+import {
+  INTO_DATABASE,
+  parsePeer,
+  PEER_HELP,
+  PEER_VALUES,
+  runTransfer,
+  say,
+  type Transfer,
+} from "./transfer.ts";
 import { outgoing, withReader } from "./upload.ts";
 
 const DIRECTIONS = ["down", "up", "both"] as const;
@@ -45,13 +55,18 @@ function run(args: readonly string[]): Promise<number> {
   const parsed = parseFlags(rest, [], [...PEER_VALUES, "--dir"]);
   const peer = parsePeer(parsed);
   const direction = parseDirection(parsed.values.get("--dir") ?? "down", DIRECTIONS);
-  return runTransfer(peer, { retry: FOR_EVER, isEndless: true }, (transfer) => {
-    const stream = new Stream(transfer);
-    const tasks: Promise<void>[] = [];
-    if (direction !== "up") tasks.push(stream.down());
-    if (direction !== "down") tasks.push(withReader((reader) => stream.up(reader)));
-    return transfer.session.together(...tasks);
-  });
+  if (direction === "up") requireDatabase(setting("data_dir"));
+  return runTransfer(
+    peer,
+    { retry: FOR_EVER, isEndless: true, openIntake: INTO_DATABASE },
+    (transfer) => {
+      const stream = new Stream(transfer);
+      const tasks: Promise<void>[] = [];
+      if (direction !== "up") tasks.push(stream.down());
+      if (direction !== "down") tasks.push(withReader((reader) => stream.up(reader)));
+      return transfer.session.together(...tasks);
+    },
+  );
 }
 
 class Stream {

@@ -2,6 +2,7 @@
 // only one of them has is found by NIP-77, and nothing else is transferred.
 
 import type { Database } from "bun:sqlite";
+import { setting } from "../config/current.ts";
 import { fetchByIds } from "../mesh/fetch-ids.ts";
 import { readEvents } from "../mesh/local-events.ts";
 import { readItems } from "../mesh/local-items.ts";
@@ -9,11 +10,12 @@ import { type Differences, reconcile } from "../mesh/reconcile.ts";
 import { A_FEW_TIMES } from "../mesh/retry.ts";
 import { PATIENCE, uploadEvents } from "../mesh/upload.ts";
 import { ItemReader } from "../store/item-scan.ts";
-import { openForReading, storeOptions } from "../store/schema.ts";
+import { openForReading, requireDatabase, storeOptions } from "../store/schema.ts";
 import { type Command, configure, parseFlags, UsageError } from "./command.ts";
 import { download } from "./download.ts";
 import { Output, OutputClosed } from "./output.ts";
 import {
+  INTO_DATABASE,
   parsePeer,
   PEER_HELP,
   PEER_VALUES,
@@ -45,8 +47,9 @@ relay, where each event is checked as if its author published it here, and up to
 beside a running relay. With a relay that can't do that, everything is downloaded, or uploaded.
 
   --dir DIR             both, which is the default, or down, up, or none: only compare
-  --print-missing       print have,ID for what only this relay has, need,ID for what it hasn't
-  --frame-size-limit N  bytes of a message at most (default ${FRAME_BYTES_DEFAULT})
+  --print-missing       only compare, and print have,ID for what only this relay has, need,ID for
+                        what it hasn't
+  --frame-size-limit N  bytes of a message at most (default ${FRAME_BYTES_DEFAULT}; 0: the most)
 ${PEER_HELP}
 Example: nandu sync --dir down --filter '{"kinds":[0,3,10002]}' wss://relay.example
 `;
@@ -66,23 +69,35 @@ function run(args: readonly string[]): Promise<number> {
     [...PEER_VALUES, "--dir", "--frame-size-limit"],
   );
   const peer = parsePeer(parsed);
-  const direction = parseDirection(parsed.values.get("--dir") ?? "both", DIRECTIONS);
+  const isPrinting = parsed.flags.has("--print-missing");
+  const asked = parsed.values.get("--dir") ?? (isPrinting ? "none" : "both");
+  const direction = parseDirection(asked, DIRECTIONS);
+  if (isPrinting && direction !== "none") {
+    throw new UsageError(
+      "--print-missing only compares: it goes with --dir none, or without --dir",
+    );
+  }
   const options = {
     isDown: direction === "both" || direction === "down",
     isUp: direction === "both" || direction === "up",
-    isPrinting: parsed.flags.has("--print-missing"),
+    isPrinting,
     frameBytesMax: parseFrameBytes(parsed.values.get("--frame-size-limit")),
   };
-  return runTransfer(peer, { retry: A_FEW_TIMES, isEndless: false }, async (transfer) => {
-    const db = openForReading(storeOptions());
-    try {
-      if (options.isDown) transfer.report.begin("down");
-      if (options.isUp) transfer.report.begin("up");
-      await new Syncing(transfer, db, options).run();
-    } finally {
-      db.close();
-    }
-  });
+  if (!options.isDown) requireDatabase(setting("data_dir"));
+  return runTransfer(
+    peer,
+    { retry: A_FEW_TIMES, isEndless: false, openIntake: INTO_DATABASE },
+    async (transfer) => {
+      const db = openForReading(storeOptions());
+      try {
+        if (options.isDown) transfer.report.begin("down");
+        if (options.isUp) transfer.report.begin("up");
+        await new Syncing(transfer, db, options).run();
+      } finally {
+        db.close();
+      }
+    },
+  );
 }
 
 export function parseDirection<D extends string>(text: string, directions: readonly D[]): D {
@@ -92,6 +107,7 @@ export function parseDirection<D extends string>(text: string, directions: reado
 }
 
 function parseFrameBytes(text: string | undefined): number {
+  if (text === "0") return FRAME_BYTES_MAX; // strfry's word for no limit
   const bytes = parseCount("--frame-size-limit", text, FRAME_BYTES_DEFAULT);
   if (bytes >= FRAME_BYTES_MIN && bytes <= FRAME_BYTES_MAX) return bytes;
   const bounds = `from ${FRAME_BYTES_MIN} to ${FRAME_BYTES_MAX}`;

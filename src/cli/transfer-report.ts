@@ -1,9 +1,10 @@
-// What a transfer has come to so far, both ways: a line each second on standard error, and a
-// summary at its end. Belongs to its command.
+// What a transfer has come to so far, both ways: its progress on standard error, and a summary at
+// its end. Belongs to its command.
 
 import type { PageSink } from "../mesh/paging.ts";
 import type { Answer } from "../mesh/relay-message.ts";
-import type { Intake } from "./intake.ts";
+import type { EventTaker } from "./event-taker.ts";
+import { progressBar, showProgress, writeLines } from "./progress-line.ts";
 
 const PROGRESS_MS = 1000;
 const DUPLICATE = /^duplicate\b/;
@@ -25,14 +26,14 @@ export class TransferReport {
   private expected: { readonly down: number; readonly up: number } | null = null;
   private readonly refusedThere = new Map<string, number>();
   private readonly problems: string[] = [];
-  private readonly intake: Intake;
+  private readonly intake: EventTaker;
   private readonly startedAt = performance.now();
   private readonly timer = setInterval(() => this.printProgress(), PROGRESS_MS);
   /** How many events had been transferred when progress was last shown. */
   private shownAt = 0;
   private hasBegun = { down: false, up: false };
 
-  constructor(intake: Intake) {
+  constructor(intake: EventTaker) {
     this.intake = intake;
   }
 
@@ -61,7 +62,7 @@ export class TransferReport {
   }
 
   /** Where events from the relay go. */
-  sink(intake: Intake): Pick<PageSink, "onEvent" | "onFlaw" | "onPage"> {
+  sink(intake: EventTaker): Pick<PageSink, "onEvent" | "onFlaw" | "onPage"> {
     return {
       onEvent: (event) => {
         this.received += 1;
@@ -77,7 +78,7 @@ export class TransferReport {
 
   /** A line of what has been found out. */
   tell(line: string): void {
-    process.stderr.write(`${line}\n`);
+    writeLines(`${line}\n`);
   }
 
   /** So many more are to be received and sent. */
@@ -91,7 +92,7 @@ export class TransferReport {
 
   /** Why not everything was done. */
   addProblem(problem: string): void {
-    this.problems.push(problem);
+    if (!this.problems.includes(problem)) this.problems.push(problem);
   }
 
   get isComplete(): boolean {
@@ -105,6 +106,7 @@ export class TransferReport {
 
   stop(): void {
     clearInterval(this.timer);
+    writeLines("");
   }
 
   summary(): string {
@@ -112,7 +114,7 @@ export class TransferReport {
     const lines: string[] = [];
     if (this.hasBegun.down) {
       lines.push(`down: ${this.received} events in ${this.pace(this.received)}`);
-      lines.push(`  ${stored} stored`);
+      lines.push(`  ${stored} ${this.intake.verb}`);
       if (known > 0) lines.push(`  ${known} here already`);
       for (const [reason, count] of mostFirst(refused)) lines.push(`  ${count} ${reason}`);
       if (this.missing > 0) lines.push(`  ${this.missing} gone there, or not given`);
@@ -139,17 +141,20 @@ export class TransferReport {
     if (moved === this.shownAt) return;
     this.shownAt = moved;
     const { down, up } = this.hasBegun;
+    const { expected } = this;
+    const bar = expected === null ? "" : progressBar(moved, expected.down + expected.up);
     const parts: string[] = [];
     if (down) {
-      const of = this.expected === null ? "" : ` of ${this.expected.down}`;
-      const stored = this.intake.counts.stored;
-      parts.push(`down ${this.received}${of}, ${stored} stored, ${this.rate(this.received)}`);
+      const of = expected === null ? "" : ` of ${expected.down}`;
+      const { counts, verb } = this.intake;
+      const done = `${counts.stored} ${verb}`;
+      parts.push(`down ${this.received}${of}, ${done}, ${this.rate(this.received)}`);
     }
     if (up) {
-      const of = this.expected === null ? "" : ` of ${this.expected.up}`;
+      const of = expected === null ? "" : ` of ${expected.up}`;
       parts.push(`up ${this.sent}${of}, ${this.taken} taken, ${this.rate(this.sent)}`);
     }
-    if (parts.length > 0) process.stderr.write(`${parts.join("; ")}\n`);
+    if (parts.length > 0) showProgress(bar + parts.join("; "));
   }
 
   private rate(count: number): string {

@@ -2,11 +2,12 @@
 // they print, and how they end.
 //
 //   0  done; what this relay doesn't want is no failure
-//   1  failed: the relay can't be reached, or refuses everything
+//   1  failed, and nothing was transferred: no connection, a refusal, the database
 //   2  usage
-//   3  incomplete: the relay broke off for good, refused events of ours, or holds some back; or the
-//      command was interrupted. What was committed stays.
+//   3  incomplete: the relay broke off for good, refused events of ours, or holds some back; the
+//      database failed; or the command was interrupted. What was committed stays.
 
+import { SQLiteError } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { describeError } from "../config/log.ts";
 import { parseSocksServer } from "../config/socks-server.ts";
@@ -21,7 +22,9 @@ import { Session } from "../mesh/session.ts";
 import { type Filter, parseFilter } from "../protocol/filter.ts";
 import { EXIT_FAILED, EXIT_OK, parseAge, type Parsed, UsageError } from "./command.ts";
 import { parseFilterArguments } from "./filter-argument.ts";
+import type { EventTaker } from "./event-taker.ts";
 import { Intake } from "./intake.ts";
+import { writeLines } from "./progress-line.ts";
 import { ALL_TIMES, parseRange, type TimeRange } from "./range-argument.ts";
 import { TransferReport } from "./transfer-report.ts";
 
@@ -32,7 +35,7 @@ export const PEER_VALUES = ["--filter", "--range", "--timeout", "--key-file", "-
 export const PEER_HELP = `\
   --filter JSON         only what matches a filter of NIP-01, or an array of filters
   --range S-E           only what is from S to E ago: 2M-, -1w, 1Y-3w; units s m h d w M Y
-  --timeout TIME        how long the relay may be silent while it owes an answer (default 30s)
+  --timeout TIME        how long the relay may owe an answer (default 30s; 0: a day)
   --key-file FILE       sign in with that key (NIP-42), 64 hex digits or an nsec
   --socks HOST:PORT     by that SOCKS5 server, such as Tor's 127.0.0.1:9050, whatever the relay
 
@@ -41,10 +44,13 @@ HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are heeded. Exit codes: 0 done, 
 `;
 
 const TIMEOUT_DEFAULT = "30s";
+/** Timers can't be set for a month; and for strfry's `0`, which is no limit. */
+const TIMEOUT_S_MAX = 86_400;
 /** An event twice as long as any may be here, and what is around it. */
 const SPELLING_FACTOR = 2;
 const MESSAGE_LENGTH_MIN = 1 << 20;
 const NOTICES_SHOWN = 20;
+const WORLDS_FAULTS = [PeerError, PeerRefusal, PeerFault, SQLiteError] as const;
 
 /** A filter with the range in it. */
 export interface PeerFilter {
@@ -68,8 +74,9 @@ export function parsePeer({ positionals, values }: Parsed): Peer {
   if (!/^wss?:\/\//i.test(url) || !URL.canParse(url)) {
     throw new UsageError(`${url} is no address of a relay, such as wss://relay.example`);
   }
-  const timeoutMs = 1000 * parseAge("--timeout", values.get("--timeout") ?? TIMEOUT_DEFAULT);
-  if (timeoutMs === 0) throw new UsageError("--timeout: it must be a second at least");
+  const timeoutS = parseAge("--timeout", values.get("--timeout") ?? TIMEOUT_DEFAULT);
+  if (timeoutS > TIMEOUT_S_MAX) throw new UsageError("--timeout: it must be a day at most");
+  const timeoutMs = 1000 * (timeoutS === 0 ? TIMEOUT_S_MAX : timeoutS);
   const now = Math.floor(Date.now() / 1000);
   const range = values.get("--range");
   const times = range === undefined ? ALL_TIMES : parseRange(range, now);
@@ -112,7 +119,7 @@ class Interrupted extends Error {
 export interface Transfer {
   readonly peer: Peer;
   readonly session: Session;
-  readonly intake: Intake;
+  readonly intake: EventTaker;
   readonly report: TransferReport;
 }
 
@@ -120,45 +127,54 @@ export interface TransferOptions {
   readonly retry: RetryPolicy;
   /** It ends by a signal, and has then done all there was to do. */
   readonly isEndless: boolean;
+  readonly openIntake: () => EventTaker;
 }
+
+export const INTO_DATABASE = (): EventTaker => new Intake();
 
 /** Runs `body` with a connection that has been made, prints what came of it, returns the code. */
 export async function runTransfer(
   peer: Peer,
-  { retry, isEndless }: TransferOptions,
+  { retry, isEndless, openIntake }: TransferOptions,
   body: (transfer: Transfer) => Promise<void>,
 ): Promise<number> {
   const { warning } = openSignatureBackend();
   if (warning !== null) say(warning);
   const session = openSession(peer, retry);
+  // Each time: npm and timeout(1) pass on a signal that the terminal has sent already.
   const stop = (): void => session.stop(new Interrupted("interrupted"));
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
-  const intake = new Intake();
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  const intake = openIntake();
   const report = new TransferReport(intake);
-  let isOver = false;
+  let isInterrupted = false;
   try {
     await session.open();
     await body({ peer, session, intake, report });
   } catch (error) {
-    if (error instanceof Interrupted) {
-      if (isEndless) isOver = true;
-      else report.addProblem("interrupted");
-    } else if (!isOfPeer(error)) {
-      throw error;
-    } else {
-      report.addProblem(describePeerError(error, peer));
-    }
+    isInterrupted = error instanceof Interrupted;
+    if (!isInterrupted) report.addProblem(describeProblem(error, peer));
+    else if (!isEndless) report.addProblem("interrupted");
   } finally {
     report.stop();
     session.close();
+    closeIntake(intake, report);
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
-    intake.close();
   }
-  process.stderr.write(report.summary());
-  if (isOver || report.isComplete) return EXIT_OK;
-  return report.isEmpty ? EXIT_FAILED : EXIT_INCOMPLETE;
+  writeLines(report.summary());
+  if (report.isComplete || (isInterrupted && isEndless)) return EXIT_OK;
+  return report.isEmpty && !isInterrupted ? EXIT_FAILED : EXIT_INCOMPLETE;
+}
+
+/** What is still to be written may not fit on the disk. */
+function closeIntake(intake: EventTaker, report: TransferReport): void {
+  try {
+    intake.close();
+  } catch (error) {
+    if (!(error instanceof SQLiteError)) throw error;
+    report.addProblem(describeError(error));
+  }
 }
 
 function openSession({ url, timeoutMs, keyFile, proxy }: Peer, retry: RetryPolicy): Session {
@@ -179,15 +195,14 @@ function openSession({ url, timeoutMs, keyFile, proxy }: Peer, retry: RetryPolic
   });
 }
 
-function isOfPeer(error: unknown): error is Error {
-  return error instanceof PeerError || error instanceof PeerRefusal || error instanceof PeerFault;
-}
-
-function describePeerError(error: Error, { keyFile }: Peer): string {
+/** Throws what is neither the peer's fault nor the database's. */
+function describeProblem(error: unknown, { keyFile }: Peer): string {
+  const isOurs = !WORLDS_FAULTS.some((fault) => error instanceof fault);
+  if (isOurs) throw error;
   const mayHelp = error instanceof PeerRefusal && error.reason.startsWith("auth-required");
   return describeError(error) + (mayHelp && keyFile === null ? " (--key-file FILE signs in)" : "");
 }
 
 export function say(line: string): void {
-  process.stderr.write(`nandu: ${line}\n`);
+  writeLines(`nandu: ${line}\n`);
 }

@@ -1,4 +1,4 @@
-// `nandu upload`: what is stored here, to another relay.
+// `nandu upload`: events from standard input, or what is stored here, to another relay.
 
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
@@ -9,31 +9,56 @@ import { textId } from "../store/candidate.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, requireDatabase, storeOptions } from "../store/schema.ts";
 import { type Command, configure, parseFlags, UsageError } from "./command.ts";
+import { readEventLines } from "./event-lines.ts";
+import { EventPrinter, Takings } from "./event-taker.ts";
 import { openScan } from "./scan.ts";
 import { parsePeer, PEER_HELP, PEER_VALUES, runTransfer, type Transfer } from "./transfer.ts";
 import type { TransferReport } from "./transfer-report.ts";
 
 const PIPELINE_DEFAULT = 50;
 
-const usage = `Usage: nandu upload [--pipeline N] [--filter JSON] [--range S-E] URL
+const usage = `Usage: nandu upload [--pipeline N] URL < FILE
+       nandu upload [--pipeline N] [--filter JSON] [--range S-E] URL
 
-Publishes what is stored here at another relay, newest first, private messages included unless a
-filter leaves them out; but for protected events (NIP-70), which only their authors may publish.
+Publishes at another relay the events that come on standard input, one a line. With a filter or a
+range, what is stored here instead, newest first, private messages included unless the filter leaves
+them out; but for protected events (NIP-70), which only their authors may publish.
 
   --pipeline N          events sent ahead of their answers (default ${PIPELINE_DEFAULT})
 ${PEER_HELP}
 Example: nandu upload --filter '{"kinds":[1,30023]}' --range 1M- wss://relay.example
 `;
 
-function run(args: readonly string[]): Promise<number> {
+async function run(args: readonly string[]): Promise<number> {
   const { rest } = configure(args);
   const parsed = parseFlags(rest, [], [...PEER_VALUES, "--pipeline"]);
   const peer = parsePeer(parsed);
-  const pipeline = parseCount("--pipeline", parsed.values.get("--pipeline"), PIPELINE_DEFAULT);
-  requireDatabase(setting("data_dir"));
-  return runTransfer(peer, { retry: A_FEW_TIMES, isEndless: false }, (transfer) =>
-    upload(transfer, pipeline),
+  const { values } = parsed;
+  const pipeline = parseCount("--pipeline", values.get("--pipeline"), PIPELINE_DEFAULT);
+  const isStored = values.has("--filter") || values.has("--range");
+  if (isStored) requireDatabase(setting("data_dir"));
+  else if (process.stdin.isTTY) {
+    throw new UsageError("events come on standard input; --filter '{}' sends all stored here");
+  }
+  // Nothing comes, and so nothing is printed.
+  const openIntake = () => new EventPrinter();
+  const options = { retry: A_FEW_TIMES, isEndless: false, openIntake };
+  return runTransfer(peer, options, (transfer) =>
+    isStored ? upload(transfer, pipeline) : uploadInput(transfer, pipeline),
   );
+}
+
+/** What is no event is told in the end. */
+async function uploadInput({ session, report }: Transfer, pipeline: number): Promise<void> {
+  report.begin("up");
+  const flaws = new Takings();
+  const events = readEventLines(Bun.stdin.stream(), (flaw) => flaws.refuse(flaw));
+  await uploadEvents(session, events, outflow(pipeline, report));
+  for (const [flaw, count] of flaws.refused) report.addProblem(`lines not sent: ${count} ${flaw}`);
+}
+
+function outflow(pipeline: number, { onAnswer }: TransferReport) {
+  return { highWater: pipeline, patience: PATIENCE, onAnswer };
 }
 
 /** All that the filters match, each event once. */
@@ -43,9 +68,7 @@ export async function upload(transfer: Transfer, pipeline: number): Promise<void
   await withReader(async (reader) => {
     const filters = peer.filters.map(({ filter }) => filter);
     const texts = openScan(reader, filters);
-    const { onAnswer } = report;
-    const options = { highWater: pipeline, patience: PATIENCE, onAnswer };
-    await uploadEvents(session, outgoing(texts, report), options);
+    await uploadEvents(session, outgoing(texts, report), outflow(pipeline, report));
   });
 }
 

@@ -225,8 +225,9 @@ export const OPTIONS = {
   "negentropy.sessions_max": integer({ default: 8, min: 1, max: 10_000 })`
     The most syncs open at once on a connection.`,
   "negentropy.total_items_max": integer({ default: 5_000_000, min: 1, max: 1_000_000_000 })`
-    The most events in the open syncs of all connections; about 200 MB by default. Each thread for
-    syncs has its share of it.`,
+    The most events in the open syncs of all connections; about 200 MB by default. Syncs by running
+    sums count for what they have read lately, some tens of thousands at most, as a rule. Each
+    thread for syncs has its share of it.`,
   "negentropy.idle_timeout_s": integer({ default: 120, min: 1, max: DAY_S, unit: "s" })`
     How long a sync waits for its client's next message before it is closed.`,
 

@@ -103,7 +103,7 @@ class SumItems implements ItemStorage {
   private answer<T>(ask: () => T): T {
     for (;;) {
       const answer = this.reader.inSnapshot(() => {
-        this.sums.refresh();
+        if (!this.sums.refresh()) return null;
         try {
           return ask();
         } catch (error) {

@@ -5,6 +5,7 @@
 import { Initiator } from "../negentropy/initiator.ts";
 import { END, START } from "../negentropy/bound.ts";
 import type { ItemStorage } from "../negentropy/item-storage.ts";
+import { SumsGone } from "../store/sum-view.ts";
 import { IdList } from "./id-list.ts";
 import type { FilterJson } from "./paging.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "./peer-error.ts";
@@ -27,7 +28,7 @@ export type Reconciled =
 
 export interface ReconcileOptions {
   readonly filter: FilterJson;
-  /** What the filter matches here; called again when a connection breaks. */
+  /** What the filter matches here; called again when a connection breaks or `SumsGone`. */
   readonly readItems: () => ItemStorage | Promise<ItemStorage>;
   /** Of a message of ours, in bytes; in hex it takes twice as many. */
   readonly frameBytesMax: number;
@@ -39,13 +40,23 @@ export interface ReconcileOptions {
 
 /** As strfry's. */
 const SYNC_ID = "N";
+
 export async function reconcile(session: Session, options: ReconcileOptions): Promise<Reconciled> {
-  const result = await session.run(async (client) => {
-    const items = await options.readItems();
-    return new Reconciliation(client, options, items).run();
-  });
+  const result = await session.run((client) => compare(client, options));
   session.progressed();
   return result;
+}
+
+/** Anew when what our side went by has been removed: then it goes by something else. */
+async function compare(client: RelayClient, options: ReconcileOptions): Promise<Reconciled> {
+  for (;;) {
+    const items = await options.readItems();
+    try {
+      return await new Reconciliation(client, options, items).run();
+    } catch (error) {
+      if (!(error instanceof SumsGone)) throw error;
+    }
+  }
 }
 
 class Reconciliation {

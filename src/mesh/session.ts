@@ -8,7 +8,7 @@ import { Retry, type RetryPolicy } from "./retry.ts";
 export interface SessionOptions extends ClientOptions {
   readonly url: string;
   readonly retry: RetryPolicy;
-  /** A connection has ended, and another one will be made after so long. */
+  /** A connection has ended, or the peer asks for a pause: it goes on after so long. */
   readonly onRetry: (error: PeerError, delayMs: number) => void;
 }
 
@@ -62,6 +62,12 @@ export class Session {
     const delayMs = this.retry.failed();
     if (delayMs === null) throw error;
     this.options.onRetry(error, delayMs);
+    await this.sleep(delayMs);
+  }
+
+  /** Because the peer asks for it: told as what goes on after a broken connection. */
+  async pause(why: string, delayMs: number): Promise<void> {
+    this.options.onRetry(new PeerError(why), delayMs);
     await this.sleep(delayMs);
   }
 

@@ -24,8 +24,8 @@ export class StreamPlugins {
   }
 
   /**
-   * Who waits for an answer gets PluginClosed, so that nothing passes unasked. Resolves when none of
-   * their processes is left.
+   * Who waits for an answer gets PluginClosed, so that nothing passes unasked. Resolves when none
+   * of their processes is left.
    */
   async close(): Promise<void> {
     this.isClosed = true;

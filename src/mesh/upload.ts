@@ -2,6 +2,7 @@
 // answered when one broke is sent again. What the relay has no time for just then (`rate-limited`)
 // is sent again after a while, before anything else. Belongs to one thread.
 
+import { shown } from "./peer-error.ts";
 import { Publisher } from "./publisher.ts";
 import type { RelayClient } from "./relay-client.ts";
 import type { Answer } from "./relay-message.ts";
@@ -13,6 +14,8 @@ export interface Outgoing {
   /** The event. */
   readonly json: string;
 }
+
+export type OutgoingSource = Iterator<Outgoing> | AsyncIterator<Outgoing>;
 
 export interface UploadOptions {
   /** So many are unanswered at most. */
@@ -31,7 +34,7 @@ const IS_RATE_LIMITED = /^rate-limited\b/;
 
 export async function uploadEvents(
   session: Session,
-  source: Iterator<Outgoing>,
+  source: OutgoingSource,
   options: UploadOptions,
 ): Promise<void> {
   await new Upload(session, source, options).run();
@@ -39,15 +42,17 @@ export async function uploadEvents(
 
 class Upload {
   private readonly session: Session;
-  private readonly source: Iterator<Outgoing>;
+  private readonly source: OutgoingSource;
   private readonly options: UploadOptions;
   private readonly patience: Retry;
   private isPatient = true;
   private isSourceDone = false;
   private readonly unanswered = new Map<string, Outgoing>();
   private later: Outgoing[] = [];
+  /** Why, in the relay's words. */
+  private limitReason = "";
 
-  constructor(session: Session, source: Iterator<Outgoing>, options: UploadOptions) {
+  constructor(session: Session, source: OutgoingSource, options: UploadOptions) {
     this.session = session;
     this.source = source;
     this.options = options;
@@ -64,7 +69,7 @@ class Upload {
   private async wait(): Promise<void> {
     const delayMs = this.patience.failed();
     this.isPatient = delayMs !== null;
-    if (delayMs !== null) await this.session.sleep(delayMs);
+    if (delayMs !== null) await this.session.pause(this.limitReason, delayMs);
     for (const event of this.later) this.unanswered.set(event.id, event);
     this.later = [];
   }
@@ -73,8 +78,8 @@ class Upload {
     const publisher = new Publisher(client, this.options.highWater, this.onAnswer);
     for (const { id, json } of [...this.unanswered.values()]) await publisher.add(id, json);
     while (!this.isSourceDone && this.later.length < LATER_MAX) {
-      const next = this.source.next();
-      if (next.done) {
+      const next = await this.next();
+      if (next.done === true) {
         this.isSourceDone = true;
       } else {
         this.unanswered.set(next.value.id, next.value);
@@ -84,6 +89,17 @@ class Upload {
     await publisher.finish();
   }
 
+  /** What takes its time is waited for until the session is stopped. */
+  private async next(): Promise<IteratorResult<Outgoing>> {
+    const asked = this.source.next();
+    if (!(asked instanceof Promise)) return asked;
+    await this.session.suspend((resume) => {
+      asked.then(resume, resume);
+      return () => {};
+    });
+    return asked;
+  }
+
   private readonly onAnswer = (id: string, answer: Answer): void => {
     const event = this.unanswered.get(id);
     this.unanswered.delete(id);
@@ -91,6 +107,7 @@ class Upload {
     const isLimited = !answer.isAccepted && IS_RATE_LIMITED.test(answer.reason);
     if (isLimited && this.isPatient && event !== undefined) {
       this.later.push(event);
+      this.limitReason = shown(answer.reason);
       return;
     }
     if (answer.isAccepted) this.patience.succeeded();

@@ -207,7 +207,7 @@ class PluginProcess {
     this.changedAt = changedAt;
     this.onFailed = onFailed;
     // In a group of its own, so that what the shell has started ends with it. Of a plain command
-    // there is no shell left: what a shell leaves behind, process 1 of many containers never buries.
+    // there is no shell left: what that leaves behind, process 1 of many containers never buries.
     const line = PLAIN_COMMAND.test(command) ? `exec ${command}` : command;
     this.child = Bun.spawn(["/bin/sh", "-c", line], {
       stdin: "pipe",

@@ -34,6 +34,8 @@ export type Seen = "all" | "some" | "none";
 export interface EventGuard {
   /** Beside events with an `h` tag, these may be hidden. */
   readonly kinds: ReadonlySet<number>;
+  /** Raised when the rules have changed. */
+  readonly version: number;
   /** Whether an event of this text, which is JSON, may be one that some can't see. */
   mayHide(kind: number, text: Buffer): boolean;
   sees(viewer: Viewer, event: Readable): boolean;
@@ -59,6 +61,10 @@ export class Visibility {
   /** Kinds of which some events are seen by some only, though neither kind nor `h` tag tells. */
   get guardedKinds(): ReadonlySet<number> {
     return this.guard?.kinds ?? NO_KINDS;
+  }
+
+  get version(): number {
+    return this.guard?.version ?? 0;
   }
 
   /** Whether an event of this text, which is JSON, may be one that some can't see. */

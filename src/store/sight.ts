@@ -44,6 +44,11 @@ export class Sight {
     return this.viewer.size === 0 ? this.visibility.hiddenKinds : null;
   }
 
+  /** Raised when it may have changed what can be seen. */
+  get version(): number {
+    return this.visibility.version;
+  }
+
   get privateKinds(): ReadonlySet<number> {
     return this.visibility.rules.privateKinds;
   }

@@ -18,6 +18,11 @@ export class BucketSums {
     this.sums = sums;
   }
 
+  /** Of buckets. */
+  get count(): number {
+    return this.buckets.length;
+  }
+
   /** Adds those from one bucket on to before another. */
   addSum(sum: ItemSum, from: number, to: number): void {
     const [start, end] = [this.indexOf(from), this.indexOf(to)];

@@ -16,10 +16,16 @@ export const SUM_BACKLOG_MAX = 4096;
 const BACKLOG_IDLE = 512;
 /** And any writer with so many. Where thousands a second come in for long, syncs read meanwhile. */
 export const BACKLOG_BUSY = 65_536;
-/** Some milliseconds' work; at most a row of each level for each event. */
+/** What a step may cost (see `apply`): some milliseconds' work. */
 const STEP_EVENTS = 1024;
 /** Some tens of milliseconds' work, for who has nothing else to do: more events share an hour. */
-const STEP_EVENTS_ALL = 16_384;
+const STEP_EVENTS_ALL = 4096;
+
+/** Events read at once: each may be of a hundred thousand bytes and more. */
+const PAGE_EVENTS = 64;
+/** A text of that length costs as much to look at as an event to count, and so do so many sets. */
+const TEXT_BYTES = 4096;
+const LOOKS = 16;
 
 /** Kinds are below that, so an hour and a kind are one exact number up to the year 4,000,000. */
 const KINDS = 65_536;
@@ -60,6 +66,8 @@ export class SumKeeper {
   private readonly selectRow: Statement;
   private readonly upsertRow: Statement;
   private readonly deleteRow: Statement;
+  /** What the step may still cost. */
+  private left = 0;
 
   constructor(db: Database, synchronous: "off" | "normal" | "full") {
     this.db = db;
@@ -69,12 +77,13 @@ export class SumKeeper {
          (SELECT max(n) FROM taken), (SELECT min(n) FROM taken)`,
     );
     this.selectTaken = db.prepare(
-      "SELECT n, seq, created_at, kind, id, payload FROM taken ORDER BY n LIMIT ?",
+      `SELECT n, seq, created_at, kind, id, payload FROM taken WHERE n > ?
+       ORDER BY n LIMIT ${PAGE_EVENTS}`,
     );
     this.deleteTaken = db.prepare("DELETE FROM taken WHERE n <= ?");
     this.selectEvents = db.prepare(
       `SELECT seq, created_at, kind, id, ${payloadSql("?1")} FROM event
-       WHERE seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4`,
+       WHERE seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ${PAGE_EVENTS}`,
     );
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateSet = db.prepare("UPDATE sum_set SET upto = ?2 WHERE id = ?1");
@@ -118,14 +127,15 @@ export class SumKeeper {
     return { head, upTo, lastTaken: lastTaken ?? 0, firstTaken: firstTaken ?? Infinity };
   }
 
+  /** Counts so many events, or fewer where each costs more than that, but some. */
   step(eventsMax: number): void {
+    this.left = eventsMax;
     // The events are safe; these are only sums of them, durable with the next commit that is.
     if (this.isFull) this.db.run("PRAGMA synchronous = NORMAL");
     try {
       this.db.run("BEGIN IMMEDIATE");
       const targets = readSumSets(this.db).map(targetOf);
-      const takenCount = this.takeOff(targets, eventsMax);
-      if (takenCount < eventsMax) this.advance(targets, eventsMax - takenCount);
+      if (this.takeOff(targets)) this.advance(targets);
       for (const target of targets) this.write(target);
       this.db.run("COMMIT");
     } catch (error) {
@@ -136,24 +146,40 @@ export class SumKeeper {
     }
   }
 
-  /** What was removed; returns how much of it. */
-  private takeOff(targets: readonly Target[], eventsMax: number): number {
-    const rows = this.selectTaken.values(eventsMax) as [number, ...EventRow][];
-    for (const [, ...row] of rows) {
+  /** What was removed; true when that was all. */
+  private takeOff(targets: readonly Target[]): boolean {
+    const read = (after: number) => this.selectTaken.values(after) as [number, ...EventRow][];
+    const { last, isAll } = this.eachRow(0, read, ([, ...row]) => {
       const [seq] = row;
       const counting = targets.filter(({ set }) => seq <= set.upTo);
-      apply(counting, row, (sum, id) => sum.subtract(ItemSum.of(1, id)));
+      return apply(counting, row, (sum, id) => sum.subtract(ItemSum.of(1, id)));
+    });
+    if (last > 0) this.deleteTaken.run(last);
+    return isAll && this.left > 0;
+  }
+
+  /** Rows by pages, until the step has cost enough: the first column of the last, or `after`. */
+  private eachRow<R extends [number, ...unknown[]]>(
+    after: number,
+    read: (after: number) => readonly R[],
+    costOf: (row: R) => number,
+  ): { readonly last: number; readonly isAll: boolean } {
+    for (let last = after; ;) {
+      const rows = read(last);
+      for (const row of rows) {
+        if (this.left <= 0) return { last, isAll: false };
+        this.left -= costOf(row);
+        [last] = row;
+      }
+      if (rows.length < PAGE_EVENTS) return { last, isAll: true };
     }
-    const last = rows.at(-1);
-    if (last !== undefined) this.deleteTaken.run(last[0]);
-    return rows.length;
   }
 
   /**
    * The sets that are furthest behind, at most to where the next ones are. But those that are
    * furthest come first when they fall back: a new set must not take the others out of use.
    */
-  private advance(targets: readonly Target[], eventsMax: number): void {
+  private advance(targets: readonly Target[]): void {
     const [head] = this.selectHead.values()[0] as [number];
     const places = targets.map(({ set }) => set.upTo);
     const furthest = Math.max(...places);
@@ -162,10 +188,11 @@ export class SumKeeper {
     const end = Math.min(head, ...places.filter((place) => place > from));
     if (from >= end) return;
     const needsText = behind.some(({ matcher }) => matcher !== null);
-    const rows = this.selectEvents.values(needsText, from, end, eventsMax) as EventRow[];
-    for (const row of rows) apply(behind, row, (sum, id) => sum.addId(id));
-    const last = rows.length < eventsMax ? end : (rows.at(-1) as EventRow)[0];
-    for (const { set } of behind) this.updateSet.run(set.id, last);
+    const read = (after: number) => this.selectEvents.values(needsText, after, end) as EventRow[];
+    const { last, isAll } = this.eachRow(from, read, (row) =>
+      apply(behind, row, (sum, id) => sum.addId(id)),
+    );
+    for (const { set } of behind) this.updateSet.run(set.id, isAll ? end : last);
   }
 
   private write({ set, deltas }: Target): void {
@@ -201,14 +228,16 @@ function targetOf(set: SumSet): Target {
   return { set, matcher, deltas: new Map() };
 }
 
+/** Returns what that costs: an event that one set counts, without its text, is 1. */
 function apply(
   targets: readonly Target[],
   [seq, createdAt, kind, id, payload]: EventRow,
   change: (sum: ItemSum, id: Uint8Array) => void,
-): void {
+): number {
   const text = payload === null ? null : payloadText(payload);
   const groups = groupsOf(text);
   const hour = hourOf(createdAt);
+  let count = 0;
   for (const { set, matcher, deltas } of targets) {
     if (matcher !== null) {
       if (text === null) throw new Error(`assert: event ${seq} has no text for set ${set.id}`);
@@ -222,7 +251,10 @@ function apply(
       deltas.set(key, delta);
     }
     change(delta.sum, id);
+    count += 1;
   }
+  const looks = (text?.length ?? 0) / TEXT_BYTES;
+  return Math.max(1, count) + looks * (1 + targets.length / LOOKS);
 }
 
 function copyOf(sum: ItemSum): ItemSum {

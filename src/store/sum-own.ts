@@ -28,7 +28,7 @@ export class OwnScan {
   private readonly view: SumView;
   private readonly changes: SumChanges;
   private readonly nowSeconds: () => number;
-  private readonly jobs: Iterator<Job>;
+  private readonly jobs: Iterator<Job | null>;
   private job: Job | null = null;
   private scan: Scan | null = null;
 
@@ -51,6 +51,7 @@ export class OwnScan {
     if (this.scan === null) {
       const next = this.jobs.next();
       if (next.done === true) return true;
+      if (next.value === null) return false;
       this.job = next.value;
       this.scan = new Scan(this.reader, [this.job.filter], this.scanOptions(), this.sight);
     }
@@ -78,7 +79,8 @@ export class OwnScan {
     return { limitDefault: limit, limitMax: limit, tiesMax: 0, nowSeconds: this.nowSeconds };
   }
 
-  private *plan(filter: Filter): Generator<Job> {
+  /** Null after each piece of the planning. */
+  private *plan(filter: Filter): Generator<Job | null> {
     const { viewer, privateKinds, guardedKinds } = this.sight;
     const among = (kinds: ReadonlySet<number>): Filter | null => {
       const both = filter.kinds?.intersection(kinds) ?? kinds;
@@ -90,12 +92,11 @@ export class OwnScan {
     if (guarded !== null) yield { filter: guarded, seqMax: Infinity };
     const done = privateKinds.union(guardedKinds);
     const seqMax = this.changes.openedUpTo;
-    const months = new Set<number>();
-    for (const [month, kind] of this.view.doubtful(MONTHS, 0, BUCKET_END)) {
-      if (!done.has(kind)) months.add(month);
-    }
-    for (const month of months) {
-      for (const [hour, kinds] of this.hoursOf(month, done)) {
+    const months = yield* this.kindsBy(MONTHS, 0, BUCKET_END, done);
+    for (const month of months.keys()) {
+      const from = month * MONTH_HOURS;
+      const hours = yield* this.kindsBy(HOURS, from, from + MONTH_HOURS, done);
+      for (const [hour, kinds] of hours) {
         const since = Math.max(filter.since, hour * HOUR_S);
         const until = Math.min(filter.until, (hour + 1) * HOUR_S - 1);
         if (since <= until) yield { filter: { ...filter, kinds, since, until }, seqMax };
@@ -103,14 +104,22 @@ export class OwnScan {
     }
   }
 
-  private hoursOf(month: number, done: ReadonlySet<number>): Map<number, Set<number>> {
-    const hours = new Map<number, Set<number>>();
-    const from = month * MONTH_HOURS;
-    for (const [hour, kind] of this.view.doubtful(HOURS, from, from + MONTH_HOURS)) {
-      if (done.has(kind)) continue;
-      const kinds = hours.get(hour) ?? new Set();
-      hours.set(hour, kinds.add(kind));
+  /** By bucket, the kinds that have events to be looked at. */
+  private *kindsBy(
+    level: number,
+    from: number,
+    to: number,
+    done: ReadonlySet<number>,
+  ): Generator<null, Map<number, Set<number>>> {
+    const found = new Map<number, Set<number>>();
+    for (const place of this.view.doubtful(level, from, to)) {
+      if (place === null) {
+        yield null;
+        continue;
+      }
+      const [bucket, kind] = place;
+      if (!done.has(kind)) found.set(bucket, (found.get(bucket) ?? new Set()).add(kind));
     }
-    return hours;
+    return found;
   }
 }

@@ -12,13 +12,17 @@ import type { Sight } from "./sight.ts";
 import { type Piece, PieceCutter, type Span } from "./sum-pieces.ts";
 import { HOUR_S, MONTH_HOURS, monthOfHour } from "./sum-tables.ts";
 
-/** Steps of a scan, each a millisecond at most, before others have a turn. */
+/** Steps of scans, each a millisecond at most, before others have a turn. */
 const STEPS_AT_ONCE = 4;
+/** What a piece without its events takes, and what a month with spans, in events: 41 bytes each. */
+const PIECE_WEIGHT = 8;
+const MONTH_WEIGHT = 140;
 /** Pieces whose events are in memory, 0.7 MB; and of all, 1 MB. */
 const HELD_PIECES = 4;
 const PIECES_MAX = 4096;
 /** A question needs its two edges at once, and some are larger than they should be. */
 const HELD_PIECES_MIN = 4;
+const SPANS_MIN = 4;
 const ORDER_BYTES = 6;
 const ORDER_MAX = 2 ** 48 - 1;
 const NO_ID = new Uint8Array(0);
@@ -39,8 +43,9 @@ interface Job {
 }
 
 export class SumSpans {
-  /** Of events in memory. */
-  heldCount = 0;
+  /** Events that have been read, each as often as it was. */
+  readCount = 0;
+  private itemCount = 0;
   private readonly reader: ItemReader;
   private readonly filter: Filter;
   private readonly sight: Sight;
@@ -54,6 +59,8 @@ export class SumSpans {
   /** Those whose events are in memory; the one that was asked about last is the last. */
   private readonly held = new Set<Piece>();
   private job: Job | null = null;
+  /** Since others have had a turn: of several jobs, for a question may take many small ones. */
+  private stepCount = 0;
 
   constructor(reader: ItemReader, filter: Filter, { sight, nowSeconds, pieceItems }: SpanOptions) {
     this.reader = reader;
@@ -61,6 +68,12 @@ export class SumSpans {
     this.sight = sight;
     this.nowSeconds = nowSeconds;
     this.pieceItems = pieceItems;
+  }
+
+  /** Of events in memory, and of what takes as much as one. */
+  get heldCount(): number {
+    const { itemCount, pieceCount, byHour } = this;
+    return itemCount + PIECE_WEIGHT * pieceCount + MONTH_WEIGHT * byHour.size;
   }
 
   find(hour: number): Span | null {
@@ -103,11 +116,13 @@ export class SumSpans {
   /** Does a part of a job; throws unless that was the last. */
   private work(name: string, open: () => Job): void {
     if (this.job?.name !== name) this.job = open();
-    for (let i = 0; i < STEPS_AT_ONCE; i++) {
+    while (this.stepCount < STEPS_AT_ONCE) {
+      this.stepCount += 1;
       if (!this.job.scan.step()) continue;
       this.job = this.job.end();
       if (this.job === null) return;
     }
+    this.stepCount = 0;
     this.job.scan.rest();
     throw new NotYet();
   }
@@ -176,8 +191,12 @@ export class SumSpans {
 
   private scan(since: number, until: number, orders: Orders | null, onItem: OnItem): ItemScan {
     const filter = { ...this.filter, since, until: Math.min(until, UNTIL_MAX) };
+    const counting: OnItem = (createdAt, id) => {
+      this.readCount += 1;
+      onItem(createdAt, id);
+    };
     const { nowSeconds } = this;
-    const options = { itemsMax: Number.MAX_SAFE_INTEGER, nowSeconds, onItem, orders };
+    const options = { itemsMax: Number.MAX_SAFE_INTEGER, nowSeconds, onItem: counting, orders };
     return openIndexScan(this.reader, filter, this.sight, options);
   }
 
@@ -186,7 +205,7 @@ export class SumSpans {
     this.pieceCount += span.pieces.length;
     this.mark(span, span);
     for (const oldest of this.spans) {
-      if (this.pieceCount <= PIECES_MAX || oldest === span) return;
+      if (this.pieceCount <= PIECES_MAX || this.spans.size <= SPANS_MIN) return;
       this.spans.delete(oldest);
       this.pieceCount -= oldest.pieces.length;
       this.mark(oldest, undefined);
@@ -203,19 +222,19 @@ export class SumSpans {
   }
 
   private hold(piece: Piece, items: ItemVector): void {
-    if (this.held.delete(piece)) this.heldCount -= items.count;
+    if (this.held.delete(piece)) this.itemCount -= items.count;
     piece.items = items;
     this.held.add(piece);
-    this.heldCount += items.count;
+    this.itemCount += items.count;
     for (const oldest of this.held) {
-      if (this.heldCount <= HELD_PIECES * this.pieceItems || this.held.size <= HELD_PIECES_MIN)
+      if (this.itemCount <= HELD_PIECES * this.pieceItems || this.held.size <= HELD_PIECES_MIN)
         return;
       this.letGo(oldest);
     }
   }
 
   private letGo(piece: Piece): void {
-    if (this.held.delete(piece)) this.heldCount -= piece.items?.count ?? 0;
+    if (this.held.delete(piece)) this.itemCount -= piece.items?.count ?? 0;
     piece.items = null;
   }
 }

@@ -37,8 +37,12 @@ export class SumStorage implements ItemStorage {
   private readonly first: Bound;
   /** Where what is asked for ends. */
   private readonly end: Bound;
+  /** What the sums lacked at the opening. */
+  private isRead = false;
   private byHour: ReadonlyMap<number, ItemSum> = new Map();
   private byMonth: ReadonlyMap<number, ItemSum> = new Map();
+  /** All of them, with what changes; null until it is asked for. */
+  private months: readonly BucketSum[] | null = null;
 
   /** Null when no sums are kept of what the filter asks for, or when they are too far behind. */
   static open(
@@ -82,14 +86,23 @@ export class SumStorage implements ItemStorage {
 
   /** Before any question, until it returns true: a bounded part of what the opening takes. */
   prepare(): boolean {
-    return this.own.step();
+    this.isRead ||= this.refresh();
+    return this.isRead && this.own.step();
   }
 
-  /** At the beginning of each snapshot, once it is prepared. */
-  refresh(): void {
+  /**
+   * At the beginning of each snapshot, once it is prepared: false when no question is to be asked
+   * in it, because there is more to be read first. Throws `SumsGone` when the sync can't go on.
+   */
+  refresh(): boolean {
+    this.view.checkSight();
     const byHour = this.changes.refresh(this.nowSeconds());
-    if (byHour !== this.byHour) this.byMonth = byMonth(byHour);
+    if (byHour === null) return false;
+    if (byHour === this.byHour) return true;
     this.byHour = byHour;
+    this.byMonth = byMonth(byHour);
+    this.months = null;
+    return true;
   }
 
   /** When the next snapshot may be long in coming. */
@@ -102,9 +115,19 @@ export class SumStorage implements ItemStorage {
     return this.changes.ownCount;
   }
 
-  /** Of events that are in memory, one way or another. */
+  /** Of events that are in memory, one way or another, and of what takes as much as one. */
   get heldCount(): number {
-    return this.changes.ownCount + this.changes.pendingCount + this.spans.heldCount;
+    return this.changes.heldCount + this.view.heldCount + this.spans.heldCount;
+  }
+
+  /** Events read so far, each as often as it was. */
+  get readCount(): number {
+    return this.spans.readCount;
+  }
+
+  /** About how many events there are in all. Within a snapshot, as the questions. */
+  count(): number {
+    return this.monthSums(0, HOUR_END).reduce((events, [, { count }]) => events + count, 0);
   }
 
   sum(lower: Bound, upper: Bound): ItemSum {
@@ -236,8 +259,23 @@ export class SumStorage implements ItemStorage {
     const start = hourOf(lower.timestamp);
     const known = this.spans.find(start);
     if (known !== null) return known;
+    const end = edgesOf(lower, upper).lastHour + 1;
+    for (const [month, sum] of this.monthSums(monthOfHour(start), monthOfHour(end - 1) + 1)) {
+      const first = Math.max(start, month * MONTH_HOURS);
+      const next = this.spans.find(first);
+      if (next !== null) return next;
+      // A month with few is read without looking where in it they are.
+      if (sum.count <= this.pieceItems) return this.spans.read(first, this.spans.endOfGap(first));
+      const span = this.spanOfHours(first, Math.min(end, (month + 1) * MONTH_HOURS));
+      if (span !== null) return span;
+    }
+    return null;
+  }
+
+  /** Of a month's hours, from the first that isn't empty. */
+  private spanOfHours(start: number, stop: number): Span | null {
     let [from, to, end, count] = [-1, -1, 0, 0];
-    for (const [hour, sum] of this.hourSums(start, edgesOf(lower, upper).lastHour + 1)) {
+    for (const [hour, sum] of this.hourSums(start, stop)) {
       if (from < 0) {
         const next = this.spans.find(hour);
         if (next !== null) return next;
@@ -263,7 +301,8 @@ export class SumStorage implements ItemStorage {
   }
 
   private monthSums(from: number, to: number): readonly BucketSum[] {
-    return changed(this.view.monthSums(from, to), this.byMonth, from, to);
+    this.months ??= changed(this.view.monthSums(0, HOUR_END), this.byMonth, 0, HOUR_END);
+    return this.months.filter(([month]) => month >= from && month < to);
   }
 }
 

@@ -31,6 +31,7 @@ import { ItemReader, openItemScan } from "../store/item-scan.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { Sight } from "../store/sight.ts";
 import { SumStorage } from "../store/sum-storage.ts";
+import { SumsGone } from "../store/sum-view.ts";
 import { MAIL, NO_SLOT, parseQueryBody, readConnId, sendDone, sendStopped } from "./mail.ts";
 import { FRAMES, sendFrame } from "./mail-frames.ts";
 import { readSync, type SyncMail } from "./mail-sync.ts";
@@ -45,6 +46,9 @@ const CACHE_BYTES = 4 * 1024 * 1024;
 const QUIET_MS = 900;
 /** Items that are needed no more: half a megabyte. Collecting takes 10 ms. */
 const GARBAGE_ITEMS_MIN = 10_000;
+/** Of a set with running sums, by the index: 40 ms; and what share of all. */
+const DEAR_EVENTS_MIN = 10_000;
+const DEAR_SHARE = 0.25;
 const NOTHING = Buffer.alloc(0);
 /** Of an answer, like strfry's. */
 const ANSWER_BYTES_MAX = 500_000;
@@ -192,6 +196,10 @@ export class Negentropy implements Role {
       this.syncs.wait(sync, this.workedAt);
       this.answer(connId, frame, messageBytes);
     } catch (error) {
+      if (error instanceof SumsGone) {
+        this.end(sync, `closed: ${error.message}, please open the sync anew`);
+        return;
+      }
       log("error", "negentropy", `sync of connection ${sync.connId}: ${describeError(error)}`);
       this.end(sync, "error: the sync failed, please try again later");
     }
@@ -211,12 +219,32 @@ export class Negentropy implements Role {
     const { storage } = sync;
     if (!(storage instanceof SumStorage)) return this.respond(sync, storage, deadline);
     const frame = store.inSnapshot(() => {
-      storage.refresh();
-      return this.respond(sync, storage, deadline);
+      if (!storage.refresh()) return null;
+      if (sync.responder !== null || !this.isDear(sync, storage)) {
+        return this.respond(sync, storage, deadline);
+      }
+      sync.storage = sync.sums = null; // from here on as without sums
+      log("debug", "negentropy", `connection ${sync.connId} differs in much: all is read`);
+      return null;
     });
+    if (sync.storage === null) return null;
     if (sync.isDropped) return null;
     this.syncs.setCounts(sync, storage.ownCount, storage.heldCount);
     return this.endTooLarge(sync) ? null : frame;
+  }
+
+  /**
+   * What differs in many hours is read by the index, several times what it costs to read all of it
+   * at once. So that is done, if there is room for it, once it is seen that much is read.
+   */
+  private isDear({ connId }: Sync, storage: SumStorage): boolean {
+    const { readCount } = storage;
+    if (readCount < DEAR_EVENTS_MIN) return false;
+    const count = storage.count();
+    const { syncs, itemsMax, totalItemsMax } = this;
+    const isRoom =
+      syncs.itemCountOf(connId) + count <= itemsMax && syncs.heldCount + count <= totalItemsMax / 2;
+    return isRoom && readCount > DEAR_SHARE * count;
   }
 
   private respond(sync: Sync, storage: ItemStorage, deadline: number): string | null {

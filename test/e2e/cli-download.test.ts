@@ -2,15 +2,19 @@
 // are paged, and what hostile ones do, is in test/mesh.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { Database } from "bun:sqlite";
+import { existsSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { databasePath } from "../../src/store/schema.ts";
 import { Client } from "../support/client.ts";
 import { authorKey, EventFactory } from "../support/events.ts";
 import { FakeRelay } from "../support/fake-relay.ts";
 import { runTransfer, storeAll, storedIn } from "../support/relay-commands.ts";
-import { RelayProcess } from "../support/relay-process.ts";
+import { nanduCommand, RelayProcess, runNandu } from "../support/relay-process.ts";
 import { RunningCommand } from "../support/running-command.ts";
+import { Screen } from "../support/screen.ts";
 import { TempDir } from "../support/temp-dir.ts";
 import { newestFirst, nowSeconds } from "../support/topic.ts";
 import { reportOf } from "../support/transfer-output.ts";
@@ -32,11 +36,37 @@ function notes(...times: readonly number[]): NostrEvent[] {
 }
 
 describe("download", () => {
+  test("prints all that is one of the events asked for, and stores nothing", async () => {
+    using dir = new TempDir();
+    const events = notes(10, 20, 20, 30);
+    const forged = { ...(notes(40)[0] as NostrEvent), sig: "0".repeat(128) };
+    using other = new FakeRelay([...events, forged], { limit: 3, extra: notes(50) });
+    const args = ["download", "--filter", '{"until":45}', `--data-dir=${dir.path}`, other.url];
+    const { code, stdout, stderr } = await runNandu(args);
+    const printed = stdout.trimEnd().split("\n");
+    expect(printed.map((line) => JSON.parse(line))).toEqual(newestFirst(events));
+    expect(code).toBe(0);
+    expect(reportOf(stderr)).toContain("\n  4 printed\n");
+    expect(existsSync(databasePath(dir.path))).toBe(false);
+  });
+
+  test("ends when nobody reads what it prints", async () => {
+    using other = new FakeRelay(notes(...Array.from({ length: 2000 }, (_, i) => i + 1)));
+    const command = [...nanduCommand(), "download", other.url].join(" ");
+    const child = Bun.spawn(["bash", "-c", `set -o pipefail; ${command} | head -n 1`], {
+      cwd: tmpdir(),
+      stdout: "pipe",
+      stderr: "ignore",
+    });
+    const stdout = await new Response(child.stdout).text();
+    expect([await child.exited, stdout.split("\n").length]).toEqual([0, 2]);
+  });
+
   test("stores all of a relay that sends five at once, over connections that break", async () => {
     using dir = new TempDir();
     const events = notes(10, 20, 20, 20, 30, 40, 50, 50, 60);
     using other = new FakeRelay(events, { limit: 5, drops: [3] });
-    expect(await runTransfer(dir.path, "download", other.url)).toEqual({
+    expect(await runTransfer(dir.path, "download", "--store", other.url)).toEqual({
       code: 0,
       stdout: "",
       report: "nandu: the connection was closed (1006): again\ndown: 9 events\n  9 stored\n",
@@ -55,7 +85,7 @@ describe("download", () => {
     using other = new FakeRelay(events, { limit: 2, hasHints: true });
     const filter = '[{"kinds":[1]},{"kinds":[]}]';
     const flags = ["--filter", filter, "--range", "45m-5m"];
-    expect(await runTransfer(dir.path, "download", ...flags, other.url)).toEqual({
+    expect(await runTransfer(dir.path, "download", "--store", ...flags, other.url)).toEqual({
       code: 3,
       stdout: "",
       report:
@@ -72,14 +102,21 @@ describe("download", () => {
     const path = join(dir.path, "key");
     writeFileSync(path, Buffer.from(authorKey(1).secret).toString("hex"), { mode: 0o600 });
     using other = new FakeRelay(notes(10), { needsSignIn: true });
-    const without = await runTransfer(dir.path, "download", other.url);
+    const without = await runTransfer(dir.path, "download", "--store", other.url);
     expect(without).toMatchObject({
       code: 1,
       report:
         "down: 0 events\n  0 stored\nnandu: it refused the request: " +
         "auth-required: members only (--key-file FILE signs in)\n",
     });
-    const signedIn = await runTransfer(dir.path, "download", "--key-file", path, other.url);
+    const signedIn = await runTransfer(
+      dir.path,
+      "download",
+      "--store",
+      "--key-file",
+      path,
+      other.url,
+    );
     expect(signedIn).toMatchObject({ code: 0, report: "down: 1 events\n  1 stored\n" });
   });
 
@@ -100,7 +137,7 @@ describe("download", () => {
     await client.find("EOSE", "live");
     const extra = [forged, { id: 1 }];
     using other = new FakeRelay([gone, known, old, mine, good, stale, fleeting], { extra });
-    const { code, report } = await runTransfer(relay.dataDir, "download", other.url);
+    const { code, report } = await runTransfer(relay.dataDir, "download", "--store", other.url);
     expect([code, report.trimEnd().split("\n")]).toEqual([
       0,
       [
@@ -126,7 +163,7 @@ describe("download", () => {
     using other = new FakeRelay([event, foreign]);
     const admin = `--admin-pubkeys=${event.pubkey}`;
     const flags = ["--access-write=members", admin, "--groups-enabled=true"];
-    expect(await runTransfer(dir.path, "download", ...flags, other.url)).toEqual({
+    expect(await runTransfer(dir.path, "download", "--store", ...flags, other.url)).toEqual({
       code: 0,
       stdout: "",
       report:
@@ -139,7 +176,12 @@ describe("download", () => {
     using dir = new TempDir();
     const events = notes(30, 20, 10);
     using other = new FakeRelay(events, { limit: 2, hangsAt: 2 });
-    await using command = new RunningCommand("download", `--data-dir=${dir.path}`, other.url);
+    await using command = new RunningCommand(
+      "download",
+      "--store",
+      `--data-dir=${dir.path}`,
+      other.url,
+    );
     await other.isWaiting;
     const { code, stderr } = await command.end();
     const report = "down: 2 events\n  2 stored\nnandu: interrupted\n";
@@ -147,9 +189,57 @@ describe("download", () => {
     expect(storedIn(dir.path)).toEqual(events.slice(0, 2));
   });
 
+  test("that the database fails keeps what has come, tells it, and exits with 3", async () => {
+    using dir = new TempDir();
+    storeAll(dir.path, notes(1));
+    const db = new Database(databasePath(dir.path));
+    db.run(`CREATE TRIGGER full BEFORE INSERT ON event WHEN (SELECT count(*) FROM event) > 2
+      BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
+    db.close();
+    const events = notes(50, 40, 30, 20, 10);
+    using other = new FakeRelay(events);
+    expect(
+      await runTransfer(dir.path, "download", "--store", "--store-batch-events-max=2", other.url),
+    ).toMatchObject({
+      code: 3,
+      report: "down: 4 events\n  2 stored\nnandu: database or disk is full\n",
+    });
+    expect(storedIn(dir.path).slice(0, 2)).toEqual(events.slice(0, 2));
+  });
+
+  test("shows its progress in a terminal's last line; signals end it, however many", async () => {
+    using dir = new TempDir();
+    using other = new FakeRelay(notes(30, 20, 10), { limit: 2, hangsAt: 2 });
+    const screen = new Screen();
+    const command = [...nanduCommand(), "download", "--store", `--data-dir=${dir.path}`, other.url];
+    const child = Bun.spawn(command, { terminal: screen.options });
+    await screen.has("\r\u{1B}[Kdown 2, ");
+    child.kill("SIGINT");
+    child.kill("SIGINT");
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(3);
+    await screen.has("\u{1B}[Kdown: 2 events in ");
+    await screen.has("nandu: interrupted");
+  });
+
+  test("that is interrupted before anything came exits with 3, too", async () => {
+    using dir = new TempDir();
+    using other = new FakeRelay([], { hangsAt: 1 });
+    await using command = new RunningCommand(
+      "download",
+      "--store",
+      `--data-dir=${dir.path}`,
+      other.url,
+    );
+    await other.isWaiting;
+    const { code, stderr } = await command.end("SIGTERM");
+    const report = "down: 0 events\n  0 stored\nnandu: interrupted\n";
+    expect([code, reportOf(stderr)]).toEqual([3, report]);
+  });
+
   test("from nowhere is one line and exit code 1; usage is 2", async () => {
     using dir = new TempDir();
-    const nowhere = await runTransfer(dir.path, "download", "ws://127.0.0.1:1");
+    const nowhere = await runTransfer(dir.path, "download", "--store", "ws://127.0.0.1:1");
     expect([nowhere.code, nowhere.report.split("\n").length]).toEqual([1, 2]);
     expect(nowhere.report).toStartWith("nandu: can't connect to ws://127.0.0.1:1: ");
     const bad = await runTransfer(dir.path, "download", "--range", "1x-", "http://relay.example");
@@ -162,6 +252,41 @@ describe("download", () => {
 });
 
 describe("upload", () => {
+  test("publishes the events that come on standard input, and no others", async () => {
+    using dir = new TempDir();
+    const [stored, ...events] = notes(10, 20, 30, 40) as [NostrEvent, NostrEvent];
+    storeAll(dir.path, [stored]);
+    using target = new FakeRelay([], { dropsUp: [1] });
+    const lines = events.map((event) => JSON.stringify(event));
+    const stdin = `${lines[0]}\n\n{"id":1}\n${lines[1]}\nno event\nno event\n${lines[2]}`;
+    const args = ["upload", "--pipeline", "1", `--data-dir=${dir.path}`, target.url];
+    const { code, stdout, stderr } = await runNandu(args, { stdin });
+    expect([code, stdout, reportOf(stderr)]).toEqual([
+      3,
+      "",
+      "nandu: the connection was closed (1006): again\n" +
+        "up: 3 events\n  2 taken\n  1 there already\n" +
+        "nandu: lines not sent: 1 invalid: id must be 64 lower-case hex digits\n" +
+        "nandu: lines not sent: 2 invalid: a line is no JSON\n",
+    ]);
+    expect(newestFirst(target.events)).toEqual(newestFirst(events));
+  });
+
+  test("sends each event as it comes, and ends by a signal while none does", async () => {
+    using target = new FakeRelay([]);
+    const command = [...nanduCommand(), "upload", target.url];
+    const child = Bun.spawn(command, { cwd: tmpdir(), stdin: "pipe", stderr: "pipe" });
+    for (const event of notes(10, 20)) {
+      child.stdin.write(`${JSON.stringify(event)}\n`);
+      await child.stdin.flush();
+      await target.has(event);
+    }
+    child.kill("SIGINT");
+    const stderr = await new Response(child.stderr).text();
+    expect(reportOf(stderr)).toMatch(/^up: [12] events\n  [12] taken\nnandu: interrupted\n$/);
+    expect(await child.exited).toBe(3);
+  });
+
   test("publishes what a filter matches; refusals are told by exit code 3", async () => {
     using dir = new TempDir();
     const [bad, known, ...good] = notes(10, 20, 30, 40, 50) as [NostrEvent, NostrEvent];
@@ -189,7 +314,7 @@ describe("upload", () => {
     const events = notes(...Array.from({ length: 60 }, (_, i) => i + 1));
     storeAll(dir.path, events);
     using target = new FakeRelay([], { refuses: ({ id }) => `blocked: ${id}` });
-    const { code, report } = await runTransfer(dir.path, "upload", target.url);
+    const { code, report } = await runTransfer(dir.path, "upload", "--filter", "{}", target.url);
     const lines = report.trimEnd().split("\n");
     expect([code, lines.length]).toEqual([3, 53]);
     expect(lines.slice(0, 3)).toEqual(["up: 60 events", "  0 taken", "  10 for other reasons"]);
@@ -199,9 +324,9 @@ describe("upload", () => {
     using dir = new TempDir();
     const events = notes(100, 200, 300);
     storeAll(dir.path, events);
-    const { code, report } = await runTransfer(dir.path, "upload", relay.url);
+    const { code, report } = await runTransfer(dir.path, "upload", "--filter", "{}", relay.url);
     expect([code, report]).toEqual([0, "up: 3 events\n  3 taken\n"]);
-    const again = await runTransfer(dir.path, "upload", relay.url);
+    const again = await runTransfer(dir.path, "upload", "--filter", "{}", relay.url);
     expect([again.code, again.report]).toEqual([0, "up: 3 events\n  0 taken\n  3 there already\n"]);
   });
 });

@@ -42,7 +42,7 @@ interface Way {
 
 async function download(dir: TempDir, url: string, way: Way): Promise<CommandResult> {
   const { args = [], env = {} } = way;
-  return runNandu(["download", `--data-dir=${dir.path}`, ...args, url], { env });
+  return runNandu(["download", "--store", `--data-dir=${dir.path}`, ...args, url], { env });
 }
 
 const ways: [name: string, way: (address: string) => Way][] = [

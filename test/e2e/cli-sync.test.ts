@@ -2,7 +2,7 @@
 // connections, is in test/mesh.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { encodeKey } from "../../src/protocol/nip19.ts";
@@ -73,7 +73,7 @@ test("one way, or only a comparison that prints what is missing", async () => {
   storeAll(dir.path, here);
   await client.publishAll(there);
   const found = "3 events here, 3 only here, 4 only there\n";
-  const none = await sync(dir, topic, "--dir=none", "--print-missing");
+  const none = await sync(dir, topic, "--print-missing", "--frame-size-limit=0", "--timeout=0");
   expect([none.code, none.report, none.stdout.trimEnd().split("\n").toSorted()]).toEqual([
     0,
     found,
@@ -162,8 +162,30 @@ test("beside a relay that runs, whose subscribers see what comes", async () => {
   expect(newestFirst(other.events)).toEqual(newestFirst([here, ...there]));
 });
 
+test("what can't be meant is a usage error; without a database nothing goes anywhere", async () => {
+  using dir = new TempDir();
+  const rows: [code: number, args: string[], report: string][] = [
+    [
+      2,
+      ["--print-missing", "--dir=up"],
+      "--print-missing only compares: it goes with --dir none, or without --dir (nandu help sync)",
+    ],
+    [2, ["--timeout=25h"], "--timeout: it must be a day at most (nandu help sync)"],
+    [1, ["--dir=up"], `there is no database ${join(dir.path, "nandu.db")}`],
+    [1, ["--dir=none"], `there is no database ${join(dir.path, "nandu.db")}`],
+  ];
+  for (const [code, args, report] of rows) {
+    const result = await runTransfer(dir.path, "sync", ...args, relay.url);
+    expect(result).toEqual({ code, stdout: "", report: `nandu: ${report}\n` });
+  }
+  const stream = await runTransfer(dir.path, "stream", "--dir=up", relay.url);
+  expect([stream.code, stream.report]).toEqual([1, `nandu: ${rows[2]?.[2]}\n`]);
+  expect(readdirSync(dir.path)).toEqual([]);
+});
+
 test("without negentropy a comparison alone can't be had", async () => {
   using dir = new TempDir();
+  storeAll(dir.path, []);
   using other = new FakeRelay([], { answerToOther: () => ["NOTICE", "bad message"] });
   expect(await runTransfer(dir.path, "sync", "--dir=none", "--print-missing", other.url)).toEqual({
     code: 1,

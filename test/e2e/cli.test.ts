@@ -141,6 +141,10 @@ describe("a mistake ends a command with 2 and a line that says what it is", () =
       "unknown flag --defaults (did you mean --default?) (nandu help config)",
     ],
     [["config", "--config=none.toml"], "--config: there is no file none.toml"],
+    [["--config=none.toml", "config"], "--config: there is no file none.toml"],
+    [["--config", "none.toml", "config"], "--config: there is no file none.toml"],
+    [["--config", "config"], "unknown flag --config (nandu help)"],
+    [["--config=none.toml", "frobnicate"], "unknown command frobnicate (nandu help)"],
     [
       ["config", "--relay-limit-default=2000"],
       "relay.limit_default: 2000 (flag --relay-limit-default)" +

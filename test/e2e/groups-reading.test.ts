@@ -12,7 +12,7 @@ import {
   pubkeyOf,
   STRANGER,
 } from "../support/group-relay.ts";
-import { syncedIds } from "../support/sync-client.ts";
+import { negentropyOf, syncedIds } from "../support/sync-client.ts";
 import { newestFirst, nowSeconds } from "../support/topic.ts";
 
 const SIGN_IN = "auth-required: the events of a private group are for its members";
@@ -232,6 +232,33 @@ describe("a private group", () => {
     expect(await member.query({ ids: [event.id] })).toEqual([event]);
     await relay.must(9002, ADMIN, group);
     expect(await nobody.query({ ids: [event.id] })).toEqual([event]);
+  });
+
+  test("that is made private ends the syncs of those who saw it, and of nobody else", async () => {
+    const group = await relay.group("synced before");
+    await relay.must(9, MEMBER, group);
+    const open = async (author: number | null): Promise<Client> => {
+      const own = await relay.connect(author);
+      if (author !== null) await own.next(); // the OK
+      own.send("NEG-OPEN", "n", {}, negentropyOf([], 60_000).initiate());
+      expect((await own.next())[0]).toBe("NEG-MSG");
+      return own;
+    };
+    const clients = await Promise.all([null, STRANGER, MEMBER].map(open));
+    await relay.must(9002, ADMIN, group, { tags: [["private"]] });
+    await relay.must(9, MEMBER, group);
+    const answers = clients.map((own) => {
+      own.send("NEG-MSG", "n", negentropyOf([], 60_000).initiate());
+      return own.next();
+    });
+    const ended = "closed: what you may see has changed, please open the sync anew";
+    const [ofNobody, ofStranger, ofMember] = await Promise.all(answers);
+    expect([ofNobody, ofStranger]).toEqual([
+      ["NEG-ERR", "n", ended],
+      ["NEG-ERR", "n", ended],
+    ]);
+    expect(ofMember?.[0]).toBe("NEG-MSG");
+    for (const own of clients) own.close();
   });
 });
 

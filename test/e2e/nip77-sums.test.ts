@@ -4,6 +4,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
+import { ItemSum } from "../../src/negentropy/item-sum.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { databasePath } from "../../src/store/schema.ts";
 import { checkSums } from "../support/check-sums.ts";
@@ -183,7 +184,10 @@ test("an added filter is served from when it has been counted, until it is remov
     };
     expect(await open()).toEqual(blocked);
     const added = await negentropy("add", JSON.stringify(filter));
-    expect([added.code, added.stdout]).toEqual([0, 'added set 1: {"#t":["x"],"kinds":[1,7]}\n']);
+    expect([added.code, added.stdout]).toEqual([
+      0,
+      "created tree 1\n  to populate it at once: nandu negentropy build 1\n",
+    ]);
     await summed(512);
     const since = START + 60;
     for (const asked of [filter, { ...filter, since }, { "#t": ["x"], kinds: [1] }]) {
@@ -193,18 +197,27 @@ test("an added filter is served from when it has been counted, until it is remov
     }
     const built = await negentropy("build", "1");
     const count = (await client.query(filter)).length;
-    expect([built.code, built.stdout]).toEqual([0, `set 1 is up to date: ${count} events\n`]);
+    expect([built.code, built.stdout]).toEqual([0, `tree 1 is up to date: ${count} events\n`]);
     const listed = await negentropy("list");
-    const [all, set] = listed.stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => line.split("\t"));
-    expect([listed.code, all?.slice(0, 2), all?.[3]]).toEqual([0, ["0", "{}"], "up to date"]);
-    expect(set?.slice(0, 4)).toEqual(["1", '{"#t":["x"],"kinds":[1,7]}', `${count}`, "up to date"]);
+    const [all, set] = listed.stdout.split(/^(?=tree)/m).map((one) => one.split("\n"));
+    expect([listed.code, all?.slice(0, 2), all?.[4]]).toEqual([
+      0,
+      ["tree 0", "  filter: {}"],
+      "  state: up to date",
+    ]);
+    const sum = new ItemSum();
+    for (const { id } of await client.query(filter)) sum.addId(Buffer.from(id, "hex"));
+    expect(set?.slice(0, 5)).toEqual([
+      "tree 1",
+      '  filter: {"#t":["x"],"kinds":[1,7]}',
+      `  size: ${count}`,
+      `  fingerprint: ${Buffer.from(sum.fingerprint()).toString("hex")}`,
+      "  state: up to date",
+    ]);
     const removed = await negentropy("remove", "1");
     expect([removed.code, removed.stdout]).toEqual([
       0,
-      'removed set 1: {"#t":["x"],"kinds":[1,7]}\n',
+      'removed tree 1: {"#t":["x"],"kinds":[1,7]}\n',
     ]);
     expect(await open()).toEqual(blocked);
   }));
@@ -218,9 +231,9 @@ const MISTAKES: [args: string[], code: number, stderr: string][] = [
     2,
     `nandu: sums are kept of filters without since, until and limit: any are served${help}`,
   ],
-  [["add", '{"kinds":[1]}'], 1, "nandu: set 0, {}, serves that already\n"],
-  [["build", "99"], 1, "nandu: there is no set 99\n"],
-  [["remove", "0"], 2, `nandu: set 0 is always there${help}`],
+  [["add", '{"kinds":[1]}'], 1, "nandu: tree 0, {}, serves that already\n"],
+  [["build", "99"], 1, "nandu: there is no tree 99\n"],
+  [["remove", "0"], 2, `nandu: tree 0 is always there${help}`],
 ];
 
 test("a mistake on the command line is told, and changes nothing", async () => {

@@ -5,10 +5,12 @@ import { fetchByIds } from "../../src/mesh/fetch-ids.ts";
 import { reconcile } from "../../src/mesh/reconcile.ts";
 import type { Answer } from "../../src/mesh/relay-message.ts";
 import { uploadEvents } from "../../src/mesh/upload.ts";
+import type { ItemStorage } from "../../src/negentropy/item-storage.ts";
 import type { ItemVector } from "../../src/negentropy/item-vector.ts";
 import { ItemVectorBuilder } from "../../src/negentropy/item-vector.ts";
 import { respond } from "../../src/negentropy/responder.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
+import { SumsGone } from "../../src/store/sum-view.ts";
 import { EventFactory } from "../support/events.ts";
 import { FakeRelay, type Habits } from "../support/fake-relay.ts";
 import { TestSession, type TestSessionOptions } from "../support/mesh-session.ts";
@@ -51,10 +53,10 @@ async function compare(
   ours: readonly NostrEvent[],
   habits: Habits,
   options: TestSessionOptions = {},
+  readItems: () => ItemStorage = () => itemsOf(ours),
 ) {
   using relay = new FakeRelay([], habits);
   using session = new TestSession(relay.url, options);
-  const readItems = () => itemsOf(ours);
   const limits = { frameBytesMax: 4096, roundsMax: 100, idsMax: 1000 };
   const how = { filter: { kinds: [1] }, readItems, ...limits };
   const result = await reconcile(session, how).catch((error: Error) => error);
@@ -86,6 +88,27 @@ describe("differences", () => {
     if (!("kind" in result) || result.kind !== "found") throw new Error(JSON.stringify(result));
     expect([...result.need].toSorted()).toEqual(idsOf(there));
     expect(session.notices).toEqual([greeting]);
+  });
+
+  test("are found from the start again when the sums that ours goes by are removed", async () => {
+    let asked = 0;
+    const readItems = (): ItemStorage => {
+      const items = itemsOf(ours);
+      return {
+        sum: (...range) => items.sum(...range),
+        split: (...range) => items.split(...range),
+        ids: (...range) => {
+          asked += 1;
+          if (asked === 20) throw new SumsGone("the sums were removed");
+          return items.ids(...range);
+        },
+      };
+    };
+    const { result, session } = await compare(ours, responder(theirs), {}, readItems);
+    if (!("kind" in result) || result.kind !== "found") throw new Error(JSON.stringify(result));
+    expect([...result.have].toSorted()).toEqual(idsOf(here));
+    expect([...result.need].toSorted()).toEqual(idsOf(there));
+    expect([asked > 20, session.retries]).toEqual([true, []]);
   });
 
   test("are found from the start again when the relay ends the sync", async () => {
@@ -203,6 +226,7 @@ test("what a relay has no time for comes again, until it has lost patience with 
   const patience = { firstMs: 1, longestMs: 1, failuresMax: 3 };
   await uploadEvents(session, source(), { highWater: 10, patience, onAnswer });
   expect(relay.events).toHaveLength(30);
+  expect(session.retries).toEqual(Array<string>(2).fill("rate-limited: slow down"));
   expect(answers).toEqual([
     ...Array<string>(30).fill(""),
     ...Array<string>(20).fill("rate-limited: slow down"),

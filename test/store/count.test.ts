@@ -235,6 +235,7 @@ test("what a group hides is in no count", () => {
     tags.some(([name, value]) => (name === "d" || name === "h") && value === "secret");
   const guard = {
     kinds: new Set([39_000, 39_002]),
+    version: 0,
     mayHide: () => true,
     sees: (viewer: ReadonlySet<string>, event: Pick<NostrEvent, "tags">) =>
       viewer.size > 0 || !isHidden(event),

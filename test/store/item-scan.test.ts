@@ -35,6 +35,7 @@ const NOW = 5000;
 /** Hides what has an `h` tag, and kind 30023, from all but one author. */
 const GUARD: EventGuard = {
   kinds: new Set([30_023]),
+  version: 0,
   mayHide: (kind, text) => kind === 30_023 || text.includes('["h",'),
   sees: (viewer, event) =>
     viewer.has(author(1)) || !(event.kind === 30_023 || event.tags.some(([name]) => name === "h")),

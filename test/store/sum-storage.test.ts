@@ -3,7 +3,7 @@
 // to.
 
 import { describe, expect, test } from "bun:test";
-import type { NostrEvent } from "../../src/protocol/event.ts";
+import type { NostrEvent, Tag } from "../../src/protocol/event.ts";
 import { type Bound, compareBounds, END, START } from "../../src/negentropy/bound.ts";
 import {
   type IdRun,
@@ -12,18 +12,19 @@ import {
   type Part,
 } from "../../src/negentropy/item-storage.ts";
 import { ItemSum } from "../../src/negentropy/item-sum.ts";
-import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-import type { Viewer } from "../../src/protocol/visibility.ts";
+import { type Filter, MATCH_ALL, parseFilter } from "../../src/protocol/filter.ts";
+import { type EventGuard, type Viewer, Visibility } from "../../src/protocol/visibility.ts";
 import { ItemReader } from "../../src/store/item-scan.ts";
 import { Sight } from "../../src/store/sight.ts";
 import { canonicalText, insertSumSet } from "../../src/store/sum-sets.ts";
 import { SumStorage } from "../../src/store/sum-storage.ts";
+import { SumsGone } from "../../src/store/sum-view.ts";
 import { converse } from "../negentropy/conversation.ts";
 import { hex, type Item, naiveDifference, sorted, vectorOf } from "../negentropy/items.ts";
 import { checkIndex } from "../support/check-index.ts";
 import { checkSums } from "../support/check-sums.ts";
 import type { RawFilter } from "../support/random-filters.ts";
-import { naiveItems, NOW, Soup, soupVisibility } from "../support/sum-soup.ts";
+import { GUARD, naiveItems, NOW, Soup, soupVisibility } from "../support/sum-soup.ts";
 import { TestStore } from "../support/test-store.ts";
 import { author, type Dice, forEachSeed, makeEvent } from "../support/unsigned-events.ts";
 
@@ -65,7 +66,7 @@ class Patient implements ItemStorage {
       this.between();
       try {
         return this.reader.inSnapshot(() => {
-          this.sums.refresh();
+          if (!this.sums.refresh()) throw new NotYet();
           return question();
         });
       } catch (error) {
@@ -247,6 +248,132 @@ describe.each([false, true])("where groups hide some: %p", (hasGuard) => {
       expect(checkSums(store.db)).toEqual([]);
     });
   });
+});
+
+describe("in bounded pieces, between which others have their turns,", () => {
+  const openAll = (store: TestStore, reader: ItemReader, pieceItems?: number): SumStorage => {
+    const sight = new Sight(soupVisibility(false));
+    return reader.inSnapshot(() =>
+      SumStorage.open(store.db, reader, MATCH_ALL, sight, () => NOW, pieceItems),
+    ) as SumStorage;
+  };
+  const prepare = (reader: ItemReader, sums: SumStorage): number => {
+    let times = 1;
+    while (!reader.inSnapshot(() => sums.prepare())) times += 1;
+    return times;
+  };
+  const ask = <T>(reader: ItemReader, sums: SumStorage, question: () => T): [T, number] => {
+    for (let times = 1; ; times++) {
+      expect(times).toBeLessThan(1000); // there is an end
+      try {
+        return [reader.inSnapshot(() => (sums.refresh(), question())), times];
+      } catch (error) {
+        if (!(error instanceof NotYet)) throw error;
+      }
+    }
+  };
+  const some = (count: number, secondsApart: number, tags: Tag[] = []): NostrEvent[] =>
+    Array.from({ length: count }, (_, i) =>
+      makeEvent({ content: `${i}`, created_at: 1000 + i * secondsApart, tags }),
+    );
+
+  test("what isn't in the sums yet and what has left them is read", () => {
+    using store = new TestStore();
+    const reader = new ItemReader(store.db);
+    const events = some(200, 10, [["h", "open"]]);
+    store.writeInBatches(events, [100]);
+    const pending = openAll(store, reader);
+    expect(prepare(reader, pending)).toBeGreaterThan(5);
+    const [sum] = ask(reader, pending, () => pending.sum(START, END));
+    expect(sum).toEqual(naiveSum(itemsOf(events)));
+    store.writer.sums.keepAll();
+    store.db.run("DELETE FROM event WHERE seq <= 150");
+    const taken = openAll(store, reader);
+    expect(prepare(reader, taken)).toBeGreaterThan(4);
+    const [left] = ask(reader, taken, () => taken.sum(START, END));
+    expect(left).toEqual(naiveSum(itemsOf(events.slice(150))));
+  });
+
+  test("ids are found that are far from each other", () => {
+    using store = new TestStore();
+    const reader = new ItemReader(store.db);
+    const events = some(100, 40 * 24 * 3600);
+    store.writeInBatches(events, [100]);
+    store.writer.sums.keepAll();
+    const sums = openAll(store, reader);
+    prepare(reader, sums);
+    const [{ ids, next }, times] = ask(reader, sums, () => sums.ids(START, END, 1000));
+    expect([hex(ids), next]).toEqual([
+      hex(Buffer.concat(itemsOf(events).map(({ id }) => id))),
+      null,
+    ]);
+    expect(times).toBeGreaterThan(20);
+  });
+
+  test("hours with too many pieces are read, both at the edges of a range", () => {
+    using store = new TestStore();
+    const reader = new ItemReader(store.db);
+    const events = [0, 3600 * 5].flatMap((start) =>
+      Array.from({ length: 2100 }, (_, i) => makeEvent({ created_at: start + i })),
+    );
+    store.writeInBatches(events, [1000]);
+    store.writer.sums.keepAll();
+    const sums = openAll(store, reader, 1);
+    prepare(reader, sums);
+    const lower: Bound = { timestamp: 1, id: new Uint8Array(0) };
+    const upper: Bound = { timestamp: 3600 * 5 + 2000, id: new Uint8Array(0) };
+    // Who describes a range asks for both, one after the other.
+    const [{ sum, parts }] = ask(reader, sums, () => ({
+      sum: sums.sum(lower, upper),
+      parts: sums.split(lower, upper, 16),
+    }));
+    expect(sum).toEqual(naiveSum(within(itemsOf(events), lower, upper)));
+    expect(parts.map((part) => part.sum.count)).toEqual([2099, 2000]);
+  });
+
+  test("sums of many classes are read, and count as what is held", () => {
+    using store = new TestStore();
+    const reader = new ItemReader(store.db);
+    const events = Array.from({ length: 5000 }, (_, i) =>
+      makeEvent({ kind: 40_000 + i, created_at: 3600 * (i % 700) }),
+    );
+    store.writeInBatches(events, [1000]);
+    store.writer.sums.keepAll();
+    const sums = openAll(store, reader);
+    prepare(reader, sums);
+    const upper: Bound = { timestamp: 3600 * 700, id: new Uint8Array(0) };
+    const [sum, times] = ask(reader, sums, () => sums.sum(START, upper));
+    expect([sum, times]).toEqual([naiveSum(itemsOf(events)), 2]);
+    expect(sums.heldCount).toBe(700);
+  });
+});
+
+test("a sync ends when its client may see less than when it was opened", () => {
+  using store = new TestStore();
+  const reader = new ItemReader(store.db);
+  let isOpen = true;
+  let version = 1;
+  const guard: EventGuard = {
+    ...GUARD,
+    get version() {
+      return version;
+    },
+    seesOfGroup: (viewer, kind, groupId) =>
+      isOpen ? "all" : GUARD.seesOfGroup(viewer, kind, groupId),
+  };
+  const rules = { privateKinds: new Set([4]), signedInKinds: new Set<number>() };
+  const sight = new Sight(new Visibility({ ...rules, isAllSignedIn: false }, guard));
+  store.write(makeEvent({ tags: [["h", "ours"]] }), makeEvent({ tags: [["h", "open"]] }));
+  store.writer.sums.keepAll();
+  const sums = reader.inSnapshot(() =>
+    SumStorage.open(store.db, reader, MATCH_ALL, sight, () => NOW),
+  ) as SumStorage;
+  const storage = new Patient(reader, sums);
+  expect(storage.sum(START, END).count).toBe(2);
+  version = 2; // of something else
+  expect(storage.sum(START, END).count).toBe(2);
+  [isOpen, version] = [false, 3];
+  expect(() => storage.sum(START, END)).toThrow(SumsGone);
 });
 
 test("as the client of a sync, too", () => {

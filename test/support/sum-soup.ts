@@ -24,6 +24,7 @@ const isGuarded = ({ kind, tags }: Pick<NostrEvent, "kind" | "tags">): boolean =
 
 export const GUARD: EventGuard = {
   kinds: new Set([30_023]),
+  version: 0,
   mayHide: (kind, text) => kind === 30_023 || text.includes('["h",'),
   sees: (viewer, event) => viewer.has(author(1)) || !isGuarded(event),
   seesOfGroup: (viewer, _, groupId) => {

@@ -36,6 +36,11 @@ export class GroupGuard implements EventGuard {
     this.view = view;
   }
 
+  get version(): number {
+    this.view.current();
+    return this.view.version;
+  }
+
   mayHide(kind: number, text: Buffer): boolean {
     if (this.view.current().size === 0) return false;
     return isMetadataKind(kind) || hasGroupTag(text);
