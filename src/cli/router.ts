@@ -8,6 +8,7 @@ import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { loadRouterFile, Router } from "../mesh/router.ts";
 import { type Fate, IntakeFault, type RouterIntake } from "../mesh/router-intake.ts";
 import type { NostrEvent } from "../protocol/event.ts";
+import { withoutSecrets } from "../mesh/without-secrets.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { type Command, configure, EXIT_OK, parseFlags, UsageError } from "./command.ts";
 import { Intake } from "./intake.ts";
@@ -52,7 +53,7 @@ async function run(args: readonly string[]): Promise<number> {
   if (flags.has("--check")) {
     for (const { name, isDown, isUp, urls } of config.streams) {
       const direction = isDown && isUp ? "both" : isDown ? "down" : "up";
-      process.stdout.write(`${name}: ${direction}, ${urls.join(" ")}\n`);
+      process.stdout.write(`${name}: ${direction}, ${urls.map(withoutSecrets).join(" ")}\n`);
     }
     return EXIT_OK;
   }

@@ -66,7 +66,7 @@ export class NewEvents {
   after(seq: number): NewBatch {
     if (seq < this.keptAfter) return this.read(seq); // who is far behind reads for itself
     if (seq > this.keptUpTo) this.forget(seq);
-    if (seq === this.keptUpTo) this.keep();
+    if (seq === this.keptUpTo) return this.keep();
     const from = this.kept.findIndex((one) => one.seq > seq);
     if (from < 0) return { events: [], upTo: Math.max(seq, this.keptUpTo) };
     const events = this.kept.slice(from, from + BATCH_EVENTS);
@@ -114,8 +114,10 @@ export class NewEvents {
     this.keptAfter = this.keptUpTo = seq;
   }
 
-  private keep(): void {
-    const { events, upTo } = this.read(this.keptUpTo);
+  /** What comes next: all of it, even what is too much to be kept for the others. */
+  private keep(): NewBatch {
+    const batch = this.read(this.keptUpTo);
+    const { events, upTo } = batch;
     this.keptUpTo = upTo;
     for (const event of events) this.keptBytes += event.text.length;
     this.kept.push(...events);
@@ -128,5 +130,6 @@ export class NewEvents {
       gone += 1;
     }
     if (gone > 0) this.kept = this.kept.slice(gone);
+    return batch;
   }
 }

@@ -32,37 +32,58 @@ export interface InflowParts {
 export class PeerInflow {
   /** What the relay has: it came from there, or was taken there. */
   readonly there = new IdMemory(REMEMBERED);
+  /** What has become known to be there since a comparison began. */
   private cameMeanwhile: IdMemory | null = null;
   private readonly refused = new IdMemory(REMEMBERED);
   private readonly parts: InflowParts;
+  private forgottenAt = performance.now();
+  /** Events that have come and aren't settled: so many of them the intake has. */
+  private readonly underWay = new Set<string>();
   private pending = 0;
-  /** Events that are being looked at. */
-  private busy = 0;
   private readonly waiting = new Set<() => void>();
 
   constructor(parts: InflowParts) {
     this.parts = parts;
   }
 
-  /** From now on it is known what came while a comparison was under way. */
+  /** From now on it is known what comes while a comparison is under way. */
   beginComparing(): void {
     this.cameMeanwhile = new IdMemory(REMEMBERED);
+    for (const id of this.underWay) this.cameMeanwhile.add(id);
   }
 
-  /** The relay doesn't have these, whatever it had before, unless they came from it meanwhile. */
-  forgetUnless(missing: Iterable<string>): void {
-    for (const id of missing) if (!this.cameMeanwhile?.has(id)) this.there.delete(id);
+  /**
+   * These are on one side only, whatever is remembered of them, unless they came meanwhile: so
+   * they are sent, or asked for, again.
+   */
+  forgetUnlessNew(...found: readonly Iterable<string>[]): void {
+    for (const ids of found) {
+      for (const id of ids) if (!this.cameMeanwhile?.has(id)) this.there.delete(id);
+    }
     this.cameMeanwhile = null;
+  }
+
+  /** The relay has taken it. */
+  noteThere(id: string): void {
+    this.there.add(id);
+    this.cameMeanwhile?.add(id);
   }
 
   /** All that came has been settled. */
   get isIdle(): boolean {
-    return this.pending === 0 && this.busy === 0;
+    return this.underWay.size === 0;
+  }
+
+  /** Refusals were last forgotten so long ago that a connection that held would have done it. */
+  get isStale(): boolean {
+    const { catchUpIntervalMs } = this.parts.config;
+    return performance.now() - this.forgottenAt >= (catchUpIntervalMs ?? Infinity);
   }
 
   /** What was refused is asked for once more. */
   forgetRefusals(): void {
     this.refused.clear();
+    this.forgottenAt = performance.now();
   }
 
   isWanted(id: string): boolean {
@@ -84,16 +105,14 @@ export class PeerInflow {
     } else if (this.refused.has(id)) {
       counters.refused += 1;
     } else {
-      this.there.add(id);
-      this.cameMeanwhile?.add(id);
-      this.busy += 1;
+      this.noteThere(id);
+      this.underWay.add(id);
       try {
         await this.store(event, session);
       } catch (error) {
         this.there.delete(id);
+        this.underWay.delete(id);
         throw error;
-      } finally {
-        this.busy -= 1;
       }
     }
   }
@@ -113,6 +132,7 @@ export class PeerInflow {
     const { plugins, intake, url } = this.parts;
     const verdict = await plugins.checkDown(event.id, () => encodeEvent(event).json, url);
     if (verdict !== null) {
+      this.underWay.delete(event.id);
       this.refuse(event.id, verdict.message || `blocked: the plugin says ${verdict.action}`);
       return;
     }
@@ -133,6 +153,7 @@ export class PeerInflow {
       session.stop(error instanceof Error ? error : new Error(String(error)));
     } finally {
       this.pending -= 1;
+      this.underWay.delete(event.id);
       const waiting = [...this.waiting];
       this.waiting.clear();
       for (const resume of waiting) resume();

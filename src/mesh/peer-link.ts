@@ -58,6 +58,8 @@ const STEADY_MS = 60_000;
 const OVERLAP_S = 120;
 /** Until silence is noticed, a peer may have sent what never came. */
 const SILENCE_TIMEOUTS = 3;
+/** Of what has come already: a few milliseconds' work. */
+const EVENTS_PER_TURN = 64;
 /** The longest that a timer takes. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -119,7 +121,7 @@ export class PeerLink {
     return new Outflow(this.client, this.session, {
       onSent: () => void (counters.sent += 1),
       onThere: (id, isNew) => {
-        inflow.there.add(id);
+        inflow.noteThere(id);
         if (isNew) counters.accepted += 1;
         else counters.duplicateThere += 1;
       },
@@ -135,7 +137,9 @@ export class PeerLink {
 
   /** Until the stored events have come, of which there are none; or for as long as it lasts. */
   private async receive(subscription: Subscription, until: "stored" | "end"): Promise<void> {
-    for (;;) {
+    for (let count = 1; ; count++) {
+      // What is refused at once needs no wait: a flood of that must not hold up other streams.
+      if (count % EVENTS_PER_TURN === 0) await nextTurn();
       const { done, value } = await this.nextOf(subscription, until);
       if (done) throw new PeerError("the subscription has ended");
       if (value.type === "stored") {
@@ -168,9 +172,7 @@ export class PeerLink {
   /** Catches up, then sends what is new, and compares everything again now and then. */
   private async exchange(): Promise<void> {
     const { config, newEvents, inflow } = this.parts;
-    inflow.beginComparing();
-    const found = await this.compare();
-    inflow.forgetUnless(found?.kind === "compared" ? found.have : []);
+    const found = await this.compare(inflow.isStale);
     const startAt =
       found?.kind === "compared" ? found.head : this.cursorUp(found, newEvents.head());
     const tasks = [this.catchUp(found)];
@@ -185,12 +187,17 @@ export class PeerLink {
     return up === null || up > head ? 0 : up; // beyond the head: of another database
   }
 
-  /** Null when there is no catch-up. */
-  private async compare(): Promise<CatchUp | null> {
-    const { config, counters, say } = this.parts;
+  /** Null when there is no catch-up. `isAnew`: nothing is taken as known from before. */
+  private async compare(isAnew: boolean): Promise<CatchUp | null> {
+    const { config, counters, inflow, say } = this.parts;
     if (!config.isCatchingUp) return null;
     counters.catchUps += 1;
     if (!this.parts.canCompare()) return { kind: "unsupported", why: "" };
+    if (isAnew) {
+      inflow.forgetRefusals();
+      this.parts.refusedThere.clear();
+    }
+    inflow.beginComparing();
     const found = await compare(this.session, this.parts);
     if (found.kind === "unsupported") {
       this.parts.onCantCompare();
@@ -198,6 +205,7 @@ export class PeerLink {
       return found;
     }
     const { have, need } = found;
+    inflow.forgetUnlessNew(have, isAnew ? need : []);
     say("info", `${have.count} events only here, ${need.count} only there`);
     return found;
   }
@@ -211,14 +219,12 @@ export class PeerLink {
         const before = this.movedCount;
         await this.transfer(found.have, found.need);
         if (!found.isPartial || this.movedCount === before) break;
-        found = await this.compare();
+        found = await this.compare(false);
       }
       this.parts.onState("live");
       if (found?.kind !== "compared") return;
       await this.session.sleep(config.catchUpIntervalMs ?? NEVER_MS);
-      this.parts.inflow.forgetRefusals();
-      this.parts.refusedThere.clear();
-      found = await this.compare();
+      found = await this.compare(true);
     }
   }
 
@@ -249,7 +255,9 @@ export class PeerLink {
   private async fetchSince(): Promise<void> {
     const { config, cursor, timeoutMs, say } = this.parts;
     const overlap = OVERLAP_S + (SILENCE_TIMEOUTS * timeoutMs()) / 1000;
-    const since = Math.max(config.filter.since, (cursor.down ?? 0) - overlap);
+    const down = cursor.down ?? 0;
+    const isLate = down > nowSeconds(); // the clock was ahead: what it says is worth nothing
+    const since = Math.max(config.filter.since, isLate ? 0 : down - overlap);
     const times = since > 0 ? { since: Math.floor(since) } : {};
     const json = { ...config.filterJson, ...times };
     await downloadPages(this.session, json, {

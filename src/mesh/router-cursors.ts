@@ -19,6 +19,8 @@ const FORMAT = 1;
 /** What a crash may cost is a catch-up that is so much longer. */
 const SAVE_MS = 5000;
 const HASH_LENGTH = 12;
+/** An address may hold a password. */
+const FILE_MODE = 0o600;
 
 export class RouterCursors {
   private readonly path: string;
@@ -61,7 +63,7 @@ export class RouterCursors {
     const text = JSON.stringify({ format: FORMAT, cursors: Object.fromEntries(open) });
     if (text === this.savedText) return;
     try {
-      writeFileSync(`${this.path}.new`, `${text}\n`);
+      writeFileSync(`${this.path}.new`, `${text}\n`, { mode: FILE_MODE });
       renameSync(`${this.path}.new`, this.path);
       this.savedText = text;
       this.hasFailed = false;

@@ -7,6 +7,7 @@ import { didYouMean } from "../config/names.ts";
 import { type Filter, parseFilter } from "../protocol/filter.ts";
 import type { FilterJson } from "./paging.ts";
 import { parseTaoConfig, type TaoMember, type TaoObject, toJson } from "./tao-config.ts";
+import { withoutSecrets } from "./without-secrets.ts";
 
 export interface StreamConfig {
   readonly name: string;
@@ -108,7 +109,7 @@ function parseUrls(stream: Section): string[] {
     const text = item.type === "string" ? item.text : null;
     const isAddress = text !== null && /^wss?:\/\/[^#]+$/i.test(text) && URL.canParse(text);
     if (isAddress) return text;
-    const shown = text ?? JSON.stringify(toJson(item));
+    const shown = withoutSecrets(text ?? JSON.stringify(toJson(item)));
     throw stream.faultAt(`${shown} is no address of a relay, such as wss://relay.example`, item);
   });
   return [...new Set(urls)];

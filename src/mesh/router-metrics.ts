@@ -2,6 +2,7 @@
 
 import { encodeMetrics, type Metric } from "../http/prometheus.ts";
 import { PEER_STATES, type PeerCounters, type PeerStatus } from "./peer-counters.ts";
+import { withoutSecrets } from "./without-secrets.ts";
 
 interface CounterMetric {
   readonly name: string;
@@ -30,13 +31,14 @@ const COUNTERS: readonly CounterMetric[] = [
   { name: "sent_bytes", help: "Messages, before compression", counter: "sentBytes" },
 ];
 
-export function encodeRouterMetrics(statuses: readonly PeerStatus[]): string {
-  const labelsOf = ({ stream, url }: PeerStatus) => ({ stream, url });
+export function encodeRouterMetrics(all: readonly PeerStatus[]): string {
+  const seen = new Map<string, number>();
+  const statuses = all.map((one) => ({ ...one, labels: labelsOf(one, seen) }));
   const counters: Metric[] = COUNTERS.map(({ name, help, counter }) => ({
     name: `nandu_router_${name}_total`,
     help: `${help}.`,
     type: "counter",
-    samples: statuses.map((one) => ({ labels: labelsOf(one), value: one.counters[counter] })),
+    samples: statuses.map((one) => ({ labels: one.labels, value: one.counters[counter] })),
   }));
   const states: Metric = {
     name: "nandu_router_state",
@@ -44,7 +46,7 @@ export function encodeRouterMetrics(statuses: readonly PeerStatus[]): string {
     type: "gauge",
     samples: statuses.flatMap((one) =>
       PEER_STATES.map((state) => ({
-        labels: { ...labelsOf(one), state },
+        labels: { ...one.labels, state },
         value: one.state === state ? 1 : 0,
       })),
     ),
@@ -53,7 +55,16 @@ export function encodeRouterMetrics(statuses: readonly PeerStatus[]): string {
     name: "nandu_router_state_since_timestamp_seconds",
     help: "When the connection came into its state.",
     type: "gauge",
-    samples: statuses.map((one) => ({ labels: labelsOf(one), value: one.since })),
+    samples: statuses.map((one) => ({ labels: one.labels, value: one.since })),
   };
   return encodeMetrics([states, since, ...counters]);
+}
+
+/** Addresses that differ only in what isn't shown are numbered: no two series may be the same. */
+function labelsOf({ stream, url }: PeerStatus, seen: Map<string, number>): Record<string, string> {
+  const shown = withoutSecrets(url);
+  const key = JSON.stringify([stream, shown]);
+  const number = (seen.get(key) ?? 0) + 1;
+  seen.set(key, number);
+  return { stream, url: number === 1 ? shown : `${shown} #${number}` };
 }

@@ -23,6 +23,7 @@ import type { StreamConfig } from "./router-file.ts";
 import { IntakeFault, type RouterIntake } from "./router-intake.ts";
 import { Session } from "./session.ts";
 import type { StreamPlugins } from "./stream-plugins.ts";
+import { withoutSecrets } from "./without-secrets.ts";
 
 export interface PeerParts {
   readonly config: StreamConfig;
@@ -219,7 +220,7 @@ export class RouterPeer {
   private say(level: LogLevel, text: string): void {
     if (level === "info" && !this.parts.isVerbose()) return;
     const { config, url } = this.parts;
-    log(level, "router", `${config.name} ${url}: ${text}`);
+    log(level, "router", withoutSecrets(`${config.name} ${url}: ${text}`));
   }
 
   private async pause(ms: number): Promise<void> {

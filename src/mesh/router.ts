@@ -3,7 +3,7 @@
 // file with a fault changes nothing. Belongs to one thread: a command's, or the relay's router's.
 
 import type { Database } from "bun:sqlite";
-import { type BigIntStats, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { ConfigError } from "../config/config-error.ts";
 import { describeError, log } from "../config/log.ts";
 import { type RelayKey, readKeyFile } from "../crypto/relay-key.ts";
@@ -17,6 +17,7 @@ import { parseRouterFile, type RouterConfig, type StreamConfig } from "./router-
 import type { RouterIntake } from "./router-intake.ts";
 import { RouterPeer } from "./router-peer.ts";
 import { StreamPlugins } from "./stream-plugins.ts";
+import { withoutSecrets } from "./without-secrets.ts";
 
 export interface RouterOptions {
   /** Its path. */
@@ -39,8 +40,12 @@ const TICK_MS = 500;
 const SUMMARY_TICKS = 120;
 const FILE_BYTES_MAX = 4 << 20;
 
+/** Of each file that was read, and what it was like just before: a change is then seen as one. */
+type FileStates = Map<string, string>;
+
 /** Reads the file and the keys that it names. Throws ConfigError. */
-export function loadRouterFile(path: string): LoadedFile {
+export function loadRouterFile(path: string, states: FileStates = new Map()): LoadedFile {
+  states.set(path, stateOf(path));
   let text: string;
   try {
     if (statSync(path).size > FILE_BYTES_MAX) throw new Error("it is too large");
@@ -56,6 +61,7 @@ export function loadRouterFile(path: string): LoadedFile {
   const keys = new Map<string, RelayKey>();
   for (const { name, keyFile } of config.streams) {
     if (keyFile === null || keys.has(keyFile)) continue;
+    states.set(keyFile, stateOf(keyFile));
     try {
       keys.set(keyFile, readKeyFile(keyFile));
     } catch (cause) {
@@ -72,6 +78,7 @@ interface RunningPeer {
 
 interface RunningStream {
   config: StreamConfig;
+  identity: string;
   readonly plugins: StreamPlugins;
   readonly peers: Map<string, RunningPeer>;
 }
@@ -83,10 +90,10 @@ export class Router {
   private readonly newEvents: NewEvents;
   private readonly slots = new CompareSlots();
   private readonly streams = new Map<string, RunningStream>();
-  /** Peers that have been stopped, until they have ended. */
+  /** Peers and plugins that have been stopped, until they have ended. */
   private readonly ending = new Set<Promise<void>>();
   private loaded: LoadedFile;
-  private fileState: string;
+  private states: FileStates = new Map();
   private readonly timer: Timer;
   private ticks = 0;
   private summarized = "";
@@ -95,8 +102,7 @@ export class Router {
   /** Throws ConfigError when the file has a fault. */
   constructor(options: RouterOptions) {
     this.options = options;
-    this.fileState = stateOf(options.file); // first: a change in between is then seen as one
-    this.loaded = loadRouterFile(options.file);
+    this.loaded = loadRouterFile(options.file, this.states);
     this.cursors = new RouterCursors(options.dataDir, options.file);
     this.reader = new ItemReader(options.db);
     this.newEvents = new NewEvents(this.reader);
@@ -123,7 +129,8 @@ export class Router {
   /** A line for each relay. */
   logSummary(): void {
     for (const { stream, url, state, counters } of this.statuses) {
-      log("info", "router", `${stream} ${url}: ${state}; ${describeCounters(counters)}`);
+      const name = `${stream} ${withoutSecrets(url)}`;
+      log("info", "router", `${name}: ${state}; ${describeCounters(counters)}`);
     }
   }
 
@@ -145,20 +152,19 @@ export class Router {
     this.logSummary();
   }
 
-  /** Reads the file again if it isn't the one that was read last. */
+  /** Reads the files again if one of them isn't the one that was read last. */
   reloadIfChanged(): void {
-    const { file } = this.options;
-    const state = stateOf(file);
-    if (state === this.fileState) return;
-    this.fileState = state;
+    const changed = [...this.states].find(([path, state]) => stateOf(path) !== state)?.[0];
+    if (changed === undefined) return;
+    this.states = new Map();
     try {
-      this.loaded = loadRouterFile(file);
+      this.loaded = loadRouterFile(this.options.file, this.states);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       log("error", "router", `${error.message}: the streams stay as they are`);
       return;
     }
-    log("info", "router", `${file} has changed`);
+    log("info", "router", `${changed} has changed`);
     this.apply();
   }
 
@@ -171,15 +177,19 @@ export class Router {
   }
 
   private configure(config: StreamConfig): void {
-    const { name } = config;
+    const { name, keyFile } = config;
+    const key = keyFile === null ? null : (this.loaded.keys.get(keyFile) ?? null);
+    const identity = identityOf(config, key);
     const stream = this.streams.get(name) ?? {
       config,
+      identity,
       plugins: new StreamPlugins(),
       peers: new Map<string, RunningPeer>(),
     };
     this.streams.set(name, stream);
-    const isSame = identityOf(stream.config) === identityOf(config);
+    const isSame = stream.identity === identity;
     stream.config = config;
+    stream.identity = identity;
     stream.plugins.configure(config.pluginDown, config.pluginUp);
     for (const url of [...stream.peers.keys()]) {
       if (!config.urls.includes(url)) this.removePeer(stream, url);
@@ -187,17 +197,22 @@ export class Router {
     for (const url of config.urls) {
       if (isSame && stream.peers.has(url)) continue;
       const before = this.removePeer(stream, url);
-      stream.peers.set(url, this.startPeer(stream, url, before));
+      stream.peers.set(url, this.startPeer(stream, url, key, before));
     }
   }
 
-  private startPeer(stream: RunningStream, url: string, before: Promise<void>): RunningPeer {
+  private startPeer(
+    stream: RunningStream,
+    url: string,
+    key: RelayKey | null,
+    before: Promise<void>,
+  ): RunningPeer {
     const { config, plugins } = stream;
     const { db, intake, onFatal } = this.options;
     const peer = new RouterPeer({
       config,
       url,
-      key: config.keyFile === null ? null : (this.loaded.keys.get(config.keyFile) ?? null),
+      key,
       timeoutMs: () => this.loaded.config.timeoutMs,
       isVerbose: () => this.loaded.config.isVerbose,
       db,
@@ -213,7 +228,9 @@ export class Router {
 
   private remove(stream: RunningStream): void {
     for (const url of [...stream.peers.keys()]) this.removePeer(stream, url);
-    stream.plugins.close(); // last: who is stopped takes it for no fault
+    const ended = stream.plugins.close(); // last: who is stopped takes it for no fault
+    this.ending.add(ended);
+    void ended.then(() => this.ending.delete(ended));
     this.streams.delete(stream.config.name);
   }
 
@@ -231,13 +248,18 @@ export class Router {
 }
 
 /** All but the plugins and the relays: what a connection can't survive a change of. */
-function identityOf(config: StreamConfig): string {
-  const { isDown, isUp, filterJson, keyFile, isCatchingUp, catchUpIntervalMs } = config;
-  return JSON.stringify([isDown, isUp, filterJson, keyFile, isCatchingUp, catchUpIntervalMs]);
+function identityOf(config: StreamConfig, key: RelayKey | null): string {
+  const { isDown, isUp, filterJson, isCatchingUp, catchUpIntervalMs } = config;
+  const signsInAs = key?.pubkey ?? null;
+  return JSON.stringify([isDown, isUp, filterJson, signsInAs, isCatchingUp, catchUpIntervalMs]);
 }
 
 /** Changes whenever the file does, or another takes its place. */
 function stateOf(path: string): string {
-  const stats: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats === undefined ? "gone" : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+  try {
+    const { ino, size, mtimeNs } = statSync(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
+  } catch (error) {
+    return describeError(error); // who reads it will say so
+  }
 }

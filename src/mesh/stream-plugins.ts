@@ -11,20 +11,26 @@ export class StreamPlugins {
   private down: Plugin | null = null;
   private up: Plugin | null = null;
   private isClosed = false;
+  /** Plugins that have been closed, until they have ended. */
+  private readonly ending = new Set<Promise<void>>();
   private readonly verdicts = new Map<string, Promise<PluginVerdict>>();
 
   /** Commands; null for none. What stays the same runs on. */
   configure(down: string | null, up: string | null): void {
-    this.down = replace(this.down, down);
+    this.down = this.replace(this.down, down);
     const before = this.up;
-    this.up = replace(this.up, up);
+    this.up = this.replace(this.up, up);
     if (this.up !== before) this.verdicts.clear();
   }
 
-  /** Who waits for an answer gets PluginClosed, so that nothing passes unasked. */
-  close(): void {
+  /**
+   * Who waits for an answer gets PluginClosed, so that nothing passes unasked. Resolves when none
+   * of their processes is left.
+   */
+  async close(): Promise<void> {
     this.isClosed = true;
     this.configure(null, null);
+    await Promise.all(this.ending);
   }
 
   get hasUp(): boolean {
@@ -67,16 +73,17 @@ export class StreamPlugins {
       }
     }
   }
+
+  private replace(plugin: Plugin | null, command: string | null): Plugin | null {
+    if ((plugin?.command ?? null) === command) return plugin;
+    const ended = plugin?.close().then(() => void this.ending.delete(ended as Promise<void>));
+    if (ended !== undefined) this.ending.add(ended);
+    return command === null ? null : new Plugin(command);
+  }
 }
 
 const ACCEPTED: PluginVerdict = { action: "accept", message: "" };
 
 function unlessAccepted(verdict: PluginVerdict): PluginVerdict | null {
   return verdict.action === "accept" ? null : verdict;
-}
-
-function replace(plugin: Plugin | null, command: string | null): Plugin | null {
-  if ((plugin?.command ?? null) === command) return plugin;
-  plugin?.close();
-  return command === null ? null : new Plugin(command);
 }

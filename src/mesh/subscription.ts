@@ -8,6 +8,9 @@ export type Delivery =
   | { readonly type: "event"; readonly event: unknown }
   | { readonly type: "stored"; readonly hint: EoseHint };
 
+/** To be forgotten at once: each time, what is left is copied. */
+const TAKEN_MIN = 64;
+
 interface Kept {
   readonly delivery: Delivery;
   readonly bytes: number;
@@ -67,10 +70,7 @@ export class Subscription implements AsyncIterableIterator<Delivery> {
     const kept = this.kept[this.at];
     if (kept !== undefined) {
       this.at += 1;
-      if (this.at === this.kept.length) {
-        this.kept = [];
-        this.at = 0;
-      }
+      this.forgetTaken();
       this.owner.keptChanged(-kept.bytes);
       return Promise.resolve({ done: false, value: kept.delivery });
     }
@@ -79,6 +79,13 @@ export class Subscription implements AsyncIterableIterator<Delivery> {
     if (this.waiting !== null) throw new Error("assert: a subscription is read by one only");
     this.waiting = Promise.withResolvers();
     return this.waiting.promise;
+  }
+
+  /** Also when there is always something left: then half of it at a time. */
+  private forgetTaken(): void {
+    if (2 * this.at < this.kept.length || (this.at < TAKEN_MIN && this.hasKept)) return;
+    this.kept = this.kept.slice(this.at);
+    this.at = 0;
   }
 
   /** Whether the next delivery is here already. */

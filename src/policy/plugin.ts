@@ -8,7 +8,8 @@
 //
 // What doesn't answer in time, or wrongly, or dies, is ended and started again, after a while that
 // doubles, and asked the same once more: no event is lost for want of an answer. Lines that are no
-// JSON are logged and passed over. Whatever it does, it holds up those who asked it, nobody else.
+// JSON are logged and passed over, but not without end. Whatever it does, it holds up those who
+// asked it, nobody else; and nothing that it has started outlives it.
 
 import { statSync } from "node:fs";
 import { describeError, log } from "../config/log.ts";
@@ -37,6 +38,8 @@ export interface PluginOptions {
   /** Before it is started again; doubles up to the longest. */
   readonly restartFirstMs: number;
   readonly restartLongestMs: number;
+  /** For what doesn't end by SIGTERM. */
+  readonly killMs: number;
 }
 
 /** strfry's time-out. */
@@ -44,6 +47,7 @@ export const PLUGIN_OPTIONS: PluginOptions = {
   timeoutMs: 10_000,
   restartFirstMs: 250,
   restartLongestMs: 30_000,
+  killMs: 2000,
 };
 
 /** As much as strfry reads of a line. */
@@ -51,9 +55,13 @@ const LINE_BYTES_MAX = 8192;
 /** Lines that are no answer, of one process. */
 const NOISE_LOGGED_MAX = 20;
 const NOISE_SHOWN_LENGTH = 200;
-/** What doesn't end by SIGTERM. */
-const KILL_MS = 2000;
+/** Without an answer between them: what writes so much would keep the thread busy. */
+const NOISE_LINES_MAX = 1000;
+/** How often to look whether all of its processes have ended. */
+const LOOK_MS = 10;
 const NEWLINE = 0x0a;
+/** Words without a meaning of their own to the shell. */
+const PLAIN_COMMAND = /^[\w@%+:,./-]+(?: +[\w@%+=:,./-]+)*$/;
 
 /** Nobody will answer: it has been closed. */
 export class PluginClosed extends Error {
@@ -67,6 +75,8 @@ export class Plugin {
   private last: Promise<unknown> = Promise.resolve();
   private failures = 0;
   private isClosed = false;
+  /** Runs that are being ended. */
+  private readonly ending = new Set<Promise<void>>();
   private endPause: () => void = () => {};
 
   /** A command of /bin/sh. Without a space it is a file, and started again when that changes. */
@@ -82,12 +92,13 @@ export class Plugin {
     return answer;
   }
 
-  close(): void {
-    if (this.isClosed) return;
+  /** Resolves when none of its processes is left. */
+  async close(): Promise<void> {
     this.isClosed = true;
-    this.process?.end(); // whose asker tries again, and sees that it is closed
+    this.process?.fail("closed"); // whose asker tries again, and sees that it is closed
     this.process = null;
     this.endPause();
+    await Promise.all(this.ending);
   }
 
   private async askUntilAnswered(question: PluginQuestion): Promise<PluginVerdict> {
@@ -105,7 +116,7 @@ export class Plugin {
   }
 
   private async recover(why: string): Promise<void> {
-    this.process?.end();
+    this.process?.fail(why);
     this.process = null;
     const { restartFirstMs, restartLongestMs } = this.options;
     const delayMs = Math.min(restartLongestMs, restartFirstMs * 2 ** Math.min(this.failures, 30));
@@ -124,11 +135,20 @@ export class Plugin {
     const changedAt = this.command.includes(" ") ? 0 : modifiedMs(this.command);
     if (this.process !== null && this.process.changedAt !== changedAt) {
       log("info", "plugin", `${this.command} has changed: started again`);
-      this.process.end();
+      this.process.fail("changed");
       this.process = null;
     }
-    this.process ??= new PluginProcess(this.command, changedAt);
+    this.process ??= this.start(changedAt);
     return this.process;
+  }
+
+  private start(changedAt: number): PluginProcess {
+    return new PluginProcess(this.command, changedAt, (child) => {
+      const ended = endGroup(child.pid, this.options.killMs).then(() => {
+        this.ending.delete(ended);
+      });
+      this.ending.add(ended);
+    });
   }
 }
 
@@ -141,6 +161,26 @@ function encode({ json, sourceType, sourceInfo, authed }: PluginQuestion): strin
 /** 0 where there is no such file: then starting it says so. */
 function modifiedMs(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** All that a process has started, in the group that it leads. Resolves when nothing is left. */
+async function endGroup(pid: number, killMs: number): Promise<void> {
+  const until = performance.now() + killMs;
+  let isAlive = signalGroup(pid, "SIGTERM");
+  while (isAlive && performance.now() < until) {
+    await Bun.sleep(LOOK_MS);
+    isAlive = signalGroup(pid, 0);
+  }
+  if (isAlive) signalGroup(pid, "SIGKILL");
+}
+
+/** False when all of it has ended; the number may be another's some day, so don't ask again. */
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-pid, signal);
+  } catch {
+    return false;
+  }
 }
 
 interface Waiting {
@@ -158,12 +198,18 @@ class PluginProcess {
   private failure: Error | null = null;
   private rest = Buffer.alloc(0);
   private noiseCount = 0;
+  private noiseSinceAnswer = 0;
+  private readonly onFailed: (child: Bun.Subprocess) => void;
 
-  constructor(command: string, changedAt: number) {
+  /** `onFailed`, once: it is of no more use, and is to be ended. */
+  constructor(command: string, changedAt: number, onFailed: (child: Bun.Subprocess) => void) {
     this.command = command;
     this.changedAt = changedAt;
-    // In a group of its own, so that what the shell has started ends with it.
-    this.child = Bun.spawn(["/bin/sh", "-c", command], {
+    this.onFailed = onFailed;
+    // In a group of its own, so that what the shell has started ends with it. Of a plain command
+    // there is no shell left: what that leaves behind, process 1 of many containers never buries.
+    const line = PLAIN_COMMAND.test(command) ? `exec ${command}` : command;
+    this.child = Bun.spawn(["/bin/sh", "-c", line], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "inherit",
@@ -190,30 +236,19 @@ class PluginProcess {
     }
   }
 
-  end(): void {
-    this.fail("ended");
-    this.signal("SIGTERM");
-    const timer = setTimeout(() => this.signal("SIGKILL"), KILL_MS);
-    timer.unref();
-    void this.child.exited.then(() => clearTimeout(timer));
-  }
-
-  private signal(signal: "SIGTERM" | "SIGKILL"): void {
-    try {
-      process.kill(-this.child.pid, signal);
-    } catch {
-      // all of the group has ended
-    }
-  }
-
-  private fail(why: string): void {
-    this.failure ??= new Error(why);
+  fail(why: string): void {
+    if (this.failure !== null) return;
+    this.failure = new Error(why);
     this.waiting?.result.reject(this.failure);
+    this.onFailed(this.child);
   }
 
   private async read(): Promise<void> {
     try {
-      for await (const chunk of this.child.stdout) this.take(Buffer.from(chunk));
+      for await (const chunk of this.child.stdout) {
+        this.take(Buffer.from(chunk));
+        if (this.failure !== null) return;
+      }
       const code = await this.child.exited;
       this.fail(`it has ended (exit code ${code})`);
     } catch (error) {
@@ -224,6 +259,7 @@ class PluginProcess {
   private take(chunk: Buffer): void {
     let from = 0;
     for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
+      if (this.failure !== null) return;
       this.onLine(Buffer.concat([this.rest, chunk.subarray(from, at)]));
       this.rest = Buffer.alloc(0);
       from = at + 1;
@@ -240,11 +276,18 @@ class PluginProcess {
     else if (this.waiting === null) this.fail("an answer that nobody has asked for");
     else if (answer.id !== this.waiting.id) this.fail("an answer for another event");
     else if (answer.verdict === null) this.fail("an answer without a known action");
-    else this.waiting.result.resolve(answer.verdict);
+    else {
+      this.noiseSinceAnswer = 0;
+      this.waiting.result.resolve(answer.verdict);
+    }
   }
 
   private noteNoise(text: string): void {
     this.noiseCount += 1;
+    this.noiseSinceAnswer += 1;
+    if (this.noiseSinceAnswer > NOISE_LINES_MAX) {
+      this.fail(`more than ${NOISE_LINES_MAX} lines that are no answer`);
+    }
     if (this.noiseCount > NOISE_LOGGED_MAX || text.trim() === "") return;
     const shown = text.slice(0, NOISE_SHOWN_LENGTH);
     log("warn", "plugin", `${this.command}: what is no answer: ${shown}`);

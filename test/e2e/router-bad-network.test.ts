@@ -134,35 +134,55 @@ function checkCrossings(network: BadNetwork, here: Side, there: Side, deleted: S
   expect(wrong).toEqual([]);
 }
 
-function writeFile(dir: string, url: string): string {
+/**
+ * Where each of two routers brings and fetches: over one connection, nothing is sent or given a
+ * second time but what the catch-up and the live subscription both find. So what goes round ends.
+ */
+function checkRepeats(network: BadNetwork): void {
+  const counts = new Map<string, number>();
+  for (const { direction, connection, message } of network.crossings) {
+    if (message[0] !== "EVENT") continue;
+    const { id } = (direction === "up" ? message[1] : message[2]) as NostrEvent;
+    const key = `${connection} ${direction} ${id}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const countMax = (key: string): number => (key.includes(" up ") ? 1 : 2);
+  expect([...counts].filter(([key, count]) => count > countMax(key))).toEqual([]);
+}
+
+function writeFile(dir: string, url: string, direction = "both"): string {
   const path = join(dir, "router.conf");
-  writeFileSync(path, `connectionTimeout = 1\nstreams { pair { dir = "both" urls = ["${url}"] } }`);
+  const streams = `pair { dir = "${direction}" urls = ["${url}"] }`;
+  writeFileSync(path, `connectionTimeout = 1\nstreams { ${streams} }`);
   return path;
 }
 
 interface Scene {
   readonly random: Random;
-  readonly network: BadNetwork;
+  /** Each of them a way from a router to a relay. */
+  readonly networks: readonly BadNetwork[];
   readonly here: Side;
   readonly there: Side;
   /** Kills something, and starts it again. */
   readonly strike: () => Promise<void>;
 }
 
-async function play({ random, network, here, there, strike }: Scene): Promise<void> {
+/** Until both have the same, whatever has happened; returns what was deleted meanwhile. */
+async function play({ random, networks, here, there, strike }: Scene): Promise<Set<string>> {
   const writer = new Writer(random);
+  const struckCount = () => networks.reduce((sum, { struck }) => sum + struck.length, 0);
   for (let round = 0; round < ROUNDS; round++) {
-    network.worsen();
-    const enough = network.struck.length + STRIKES_PER_ROUND;
+    for (const network of networks) network.worsen();
+    const enough = struckCount() + STRIKES_PER_ROUND;
     const killsAt = random.below(3);
     const mayGoOn = (step: number): boolean =>
-      step <= killsAt || (step < STEPS_MAX && network.struck.length < enough);
+      step <= killsAt || (step < STEPS_MAX && struckCount() < enough);
     for (let step = 0; mayGoOn(step); step++) {
       const writes = [here.publish(writer.batch()), there.publish(writer.batch())];
       if (step === killsAt) await strike();
       await Promise.all(writes);
     }
-    network.heal();
+    for (const network of networks) network.heal();
     await whenEqual(here, there);
   }
   const stored = new Set((await whenEqual(here, there)).map(({ id }) => id));
@@ -170,7 +190,7 @@ async function play({ random, network, here, there, strike }: Scene): Promise<vo
     ({ id, kind }) => kind === 1 && !writer.deletedIds.has(id),
   );
   expect(notes.filter(({ id }) => !stored.has(id))).toEqual([]);
-  checkCrossings(network, here, there, writer.deletedIds);
+  return writer.deletedIds;
 }
 
 const PLAIN = "--relay-compression=off";
@@ -196,7 +216,8 @@ testRandomly(
       }
     };
     try {
-      await play({ random, network, here, there, strike });
+      const deleted = await play({ random, networks: [network], here, there, strike });
+      checkCrossings(network, here, there, deleted);
       expect((await router.end()).code).toBe(0);
     } finally {
       await router[Symbol.asyncDispose]();
@@ -222,8 +243,41 @@ testRandomly(
       await side.start();
       port = there.port;
     };
-    await play({ random, network, here, there, strike });
+    const deleted = await play({ random, networks: [network], here, there, strike });
+    checkCrossings(network, here, there, deleted);
     removeTempDir(dir);
+  },
+  30_000 * ROUNDS,
+);
+
+testRandomly(
+  "two relays that each have a router for the other become the same, and nothing goes in circles",
+  async (random) => {
+    const ports = [0, 0];
+    using toThere = new BadNetwork(random, () => ports[1] as number);
+    using toHere = new BadNetwork(random, () => ports[0] as number);
+    const direction = random.pick(["both", "up", "down"]);
+    const dirs = [toThere, toHere].map(({ url }) => {
+      const dir = makeTempDir();
+      return { dir, file: writeFile(dir, url, direction) };
+    });
+    const sides = dirs.map(({ file }) => new Side([PLAIN, `--router-file=${file}`]));
+    await using here = sides[0] as Side;
+    await using there = sides[1] as Side;
+    const start = async (side: Side): Promise<void> => {
+      await side.start();
+      ports[sides.indexOf(side)] = side.port;
+    };
+    for (const side of sides) await start(side);
+    const strike = async (): Promise<void> => {
+      const side = random.pick(sides);
+      await side.kill();
+      await start(side);
+    };
+    const networks = [toThere, toHere];
+    await play({ random, networks, here, there, strike });
+    for (const network of networks) checkRepeats(network);
+    for (const { dir } of dirs) removeTempDir(dir);
   },
   30_000 * ROUNDS,
 );

@@ -1,6 +1,6 @@
 // The router, as a command and within the relay: with nandu on the other side, which can compare.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
@@ -10,6 +10,7 @@ import { parseMetrics } from "../support/metrics.ts";
 import { runTransfer, storeAll, storedIn } from "../support/relay-commands.ts";
 import { makeTempDir, RelayProcess, removeTempDir, runNandu } from "../support/relay-process.ts";
 import { RunningCommand } from "../support/running-command.ts";
+import { TestRouter } from "../support/test-router.ts";
 import { newestFirst, nowSeconds, ok } from "../support/topic.ts";
 
 const factory = new EventFactory(15);
@@ -140,6 +141,22 @@ describe("nandu router", () => {
     );
   });
 
+  test("a password or a token in an address is in no log", async () => {
+    const good = there.url.replace("ws://", "ws://me:secret@") + "/?token=secret";
+    const dead = "ws://me:secret@127.0.0.1:1/?token=secret";
+    const file = writeFile("secret", stream(good) + stream(dead, "", "down", "b"));
+    const checked = await runNandu(["router", "--check", file]);
+    expect(checked.stdout).toBe(`a: both, ${there.url}/?…\nb: down, ws://127.0.0.1:1/?…\n`);
+    const own = makeTempDir();
+    await using command = new RunningCommand("router", `--data-dir=${own}`, file);
+    await command.says(`a ${there.url}/?…: live`);
+    await command.says("b ws://127.0.0.1:1/?…: can't connect to ws://127.0.0.1:1/?…: ");
+    expect((await command.end()).code).toBe(0);
+    expect(command.output).not.toContain("secret@");
+    expect(command.output).not.toContain("token=");
+    removeTempDir(own);
+  });
+
   test("asks a relay that finds the whole too big for parts of it", async () => {
     await using big = await RelayProcess.start({ flags: ["--negentropy-items-max=10"] });
     const events = Array.from({ length: 40 }, (_, i) =>
@@ -157,6 +174,33 @@ describe("nandu router", () => {
     expect(storedIn(own)).toEqual(newestFirst(events));
     removeTempDir(own);
   });
+});
+
+test("an hour later all is compared: what was removed on either side is there again", async () => {
+  const topic = topicOf("hour");
+  const [ours, theirs, probe] = [topic.make(), topic.make(), make()];
+  await using router = new TestRouter([ours]);
+  await client.publishAll([theirs, probe]);
+  // An hour is over when the test says so.
+  const hours: (() => void)[] = [];
+  const plain = globalThis.setTimeout;
+  using _ = spyOn(globalThis, "setTimeout").mockImplementation(((then: () => void, ms: number) =>
+    ms === 3_600_000 ? hours.push(then) : plain(then, ms)) as unknown as typeof setTimeout);
+  router.start(stream(there.url, topic.filter));
+  await storedAt(there, [ours, theirs]);
+  await router.has(ours, theirs);
+  await router.until(() => hours.length > 0);
+  const remove = (dir: string, ...events: readonly NostrEvent[]) =>
+    runTransfer(dir, "delete", `--filter=${JSON.stringify({ ids: events.map(({ id }) => id) })}`);
+  await Promise.all([remove(router.dir.path, theirs), remove(there.dataDir, ours, probe)]);
+  // Until the relay has noticed that another process has removed something.
+  while (!Bun.deepEquals(await client.publish(probe), ok(probe))) await Bun.sleep(20);
+  hours[0]?.();
+  await router.until(() => router.counters(there.url).catchUps === 2);
+  await storedAt(there, [ours, theirs]);
+  await router.has(ours, theirs);
+  await router.until(() => hours.length > 1);
+  expect(router.counters(there.url)).toMatchObject({ connections: 1, failures: 0, catchUps: 2 });
 });
 
 describe("the router within a relay", () => {

@@ -51,6 +51,15 @@ test("the router's: each counter and the state, by stream and relay", () => {
   expect(encodeRouterMetrics([])).toBe("");
 });
 
+test("the router's: of an address no password and no token, and still each has its own", () => {
+  const peer = { stream: "a", since: 5, state: "live", counters: makeCounters() } as const;
+  const urls = ["wss://me:secret@x/?token=secret", "wss://x/?token=other", "wss://y"];
+  const text = encodeRouterMetrics(urls.map((url) => ({ ...peer, url })));
+  const shown = new Set([...text.matchAll(/url="([^"]*)"/g)].map(([, url]) => url));
+  expect([...shown]).toEqual(["wss://x/?…", "wss://x/?… #2", "wss://y"]);
+  parseMetrics(text); // which refuses a sample that is there twice
+});
+
 test.each([
   ["a 1", "the last line has no end"],
   ["a 1\n", "without its head: a 1"],

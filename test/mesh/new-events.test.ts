@@ -71,3 +71,13 @@ test("removed events leave no gap that is waited for", () => {
     upTo: newEvents.head(),
   });
 });
+
+test("large events all come, though not all of them are kept for others", () => {
+  using store = new TestStore();
+  const newEvents = new NewEvents(store.openReader());
+  const content = "x".repeat(250_000);
+  store.write(...Array.from({ length: 45 }, () => factory.make({ content, tags: [] })));
+  const all = store.events().map(({ id }) => id);
+  expect(readAll(newEvents, 0).ids).toEqual(all);
+  expect(readAll(newEvents, 0).ids).toEqual(all);
+});

@@ -1,7 +1,7 @@
 // The router's streams, with relays that have the habits of bad ones.
 
 import { describe, expect, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { authorKey, EventFactory } from "../support/events.ts";
@@ -122,6 +122,24 @@ describe("a relay that can't compare", () => {
     await router.until(() => peer.arrived.length === 2);
     expect(peer.arrived).toEqual(idsOf([first, first]));
     await router.until(() => router.counters(peer.url).duplicateThere === 1);
+  });
+
+  test("is asked for everything once more when the clock was ahead", async () => {
+    using peer = new Peer([]);
+    await using router = new TestRouter();
+    const streams = stream([peer], "", "down");
+    const before = router.start(streams);
+    await router.reaches("live");
+    await before.stop();
+    const [name = ""] = readdirSync(router.dir.path).filter((one) => one.startsWith("router-"));
+    const path = join(router.dir.path, name);
+    const text = readFileSync(path, "utf8");
+    const ahead = text.replace(/"down":\d+/, `"down":${nowSeconds() + 3600}`);
+    expect(ahead).not.toBe(text);
+    writeFileSync(path, ahead);
+    router.start(streams);
+    await router.reaches("live");
+    expect(peer.requests.at(-1)).toEqual([{ limit: 500 }]);
   });
 
   test("isn't caught up with where that isn't wanted", async () => {
@@ -295,6 +313,52 @@ describe("the file changes", () => {
     running.reloadIfChanged();
     expect(running.statuses.map(({ url }) => url)).toEqual([two.url]);
     expect([one.connections, two.connections]).toEqual([1, 1]);
+  });
+
+  test("so does a key: its streams sign in anew", async () => {
+    using peer = new Peer([], { needsSignIn: true });
+    using other = new Peer([]);
+    await using router = new TestRouter();
+    const keyFile = join(router.dir.path, "key");
+    const writeKey = (author: number): void => {
+      rmSync(keyFile, { force: true });
+      const hex = Buffer.from(authorKey(author).secret).toString("hex");
+      writeFileSync(keyFile, hex, { mode: 0o600 });
+    };
+    const keys = () =>
+      peer.messages
+        .filter(([type]) => type === "AUTH")
+        .map(([, event]) => (event as NostrEvent).pubkey);
+    writeKey(3);
+    const streams = stream([peer], `keyFile = "${keyFile}"`) + stream([other], "", "down", "b");
+    const running = router.start(streams);
+    await router.reaches("live");
+    rmSync(keyFile);
+    running.reloadIfChanged();
+    expect(running.statuses.map(({ state }) => state)).toEqual(["live", "live"]);
+    writeKey(4);
+    running.reloadIfChanged();
+    await router.until(() => keys().length === 2);
+    await router.reaches("live");
+    expect(keys()).toEqual([authorKey(3).pubkey, authorKey(4).pubkey]);
+    expect(other.connections).toBe(1);
+  });
+
+  test("to one that can't even be looked at: the streams stay", async () => {
+    using peer = new Peer([]);
+    await using router = new TestRouter();
+    const running = router.start(stream([peer]));
+    await router.reaches("live");
+    const folder = router.dir.path;
+    renameSync(folder, `${folder}.away`);
+    writeFileSync(folder, "no folder");
+    running.reloadIfChanged();
+    expect(running.statuses.map(({ state }) => state)).toEqual(["live"]);
+    rmSync(folder);
+    renameSync(`${folder}.away`, folder);
+    running.reloadIfChanged();
+    expect(running.statuses.map(({ state }) => state)).toEqual(["live"]);
+    expect(peer.connections).toBe(1);
   });
 
   test("to one with a fault: the streams stay, and the next good one counts", async () => {

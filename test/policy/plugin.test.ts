@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { Plugin, PluginClosed, type PluginQuestion } from "../../src/policy/plugin.ts";
 import { TempDir } from "../support/temp-dir.ts";
 
-const QUICKLY = { timeoutMs: 10_000, restartFirstMs: 1, restartLongestMs: 1 };
+const QUICKLY = { timeoutMs: 10_000, restartFirstMs: 1, restartLongestMs: 1, killMs: 100 };
 const open: (Plugin | TempDir)[] = [];
 
-afterEach(() => {
+afterEach(async () => {
   for (const one of open.splice(0)) {
-    if (one instanceof Plugin) one.close();
+    if (one instanceof Plugin) await one.close();
     else one[Symbol.dispose]();
   }
 });
@@ -45,6 +45,16 @@ const ACCEPT = `echo "{\\"id\\":\\"$id\\",\\"action\\":\\"accept\\"}"`;
 function question(id: string, more: Partial<PluginQuestion> = {}): PluginQuestion {
   const json = JSON.stringify({ id, kind: 1, content: 'a "b" \n é' });
   return { id, json, sourceType: "Stream", sourceInfo: "wss://x", authed: null, ...more };
+}
+
+function pidIn(dir: string, name: string): number {
+  return Number(readFileSync(join(dir, name), "utf8"));
+}
+
+/** One that nobody has buried yet (Z) has ended. */
+function isAlive(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !/\) Z /.test(readFileSync(path, "utf8"));
 }
 
 function startsOf(dir: string): number {
@@ -114,11 +124,24 @@ test("one that is silent is ended after a while, and what it has started with it
   const body = `if [ -e mended ]; then ${ACCEPT}; else touch mended; ${fault}; fi`;
   const { plugin: asked, dir } = plugin(body, { ...QUICKLY, timeoutMs: 300 });
   expect(await asked.ask(question("a"))).toEqual({ action: "accept", message: "" });
-  const child = Number(readFileSync(join(dir, "child"), "utf8"));
-  // One that nobody has buried yet (Z) has ended.
-  const isAlive = (): boolean =>
-    existsSync(`/proc/${child}/stat`) && !/\) Z /.test(readFileSync(`/proc/${child}/stat`, "utf8"));
-  while (isAlive()) await Bun.sleep(5);
+  while (isAlive(pidIn(dir, "child"))) await Bun.sleep(5);
+});
+
+test("one that takes no notice of SIGTERM has ended when it is closed", async () => {
+  const { plugin: asked, dir } = plugin(`trap "" TERM; echo $$ > pid; ${ACCEPT}; sleep 60`);
+  await asked.ask(question("a"));
+  await asked.close();
+  while (isAlive(pidIn(dir, "pid"))) await Bun.sleep(5); // the signal is on its way
+});
+
+test("one that writes without an end is ended, whether it is being asked or not", async () => {
+  const { plugin: asked, dir } = plugin(
+    `if [ -e mended ]; then ${ACCEPT}; echo $$ > pid; fi; touch mended; yes thinking`,
+  );
+  expect(await asked.ask(question("a"))).toEqual({ action: "accept", message: "" });
+  while (!existsSync(join(dir, "pid"))) await Bun.sleep(5);
+  while (isAlive(pidIn(dir, "pid"))) await Bun.sleep(5);
+  expect(startsOf(dir)).toBe(2);
 });
 
 test("lines that are no JSON are passed over", async () => {
@@ -146,7 +169,7 @@ test("who waits when it is closed hears of that, and so does who asks later", as
   const { plugin: asked } = plugin("sleep 60");
   const waiting = [asked.ask(question("a")), asked.ask(question("b"))];
   const all = Promise.allSettled(waiting);
-  asked.close();
+  void asked.close();
   for (const one of await all)
     expect(one).toMatchObject({ status: "rejected", reason: expect.any(PluginClosed) });
   expect(asked.ask(question("c"))).rejects.toBeInstanceOf(PluginClosed);
