@@ -102,6 +102,7 @@ async function copyWith(
   const path = join(bench.target.makeFolder(), "more.jsonl");
   writeFileSync(path, `${freshLines(seed, count).join("\n")}\n`);
   await bench.target.run(["import", path], folder);
+  await bench.target.settle(folder);
   return folder;
 }
 

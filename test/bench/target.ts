@@ -124,6 +124,7 @@ export class Target {
       const folder = this.makeFolder();
       this.made.pop(); // kept for the next scenario
       await this.run(["import", "--no-verify", dataset.path], folder);
+      await this.settle(folder);
       this.preparedHere.set(dataset.fingerprint, folder);
       return folder;
     }
@@ -148,7 +149,17 @@ export class Target {
     } catch {
       await this.run(command, folder);
     }
+    await this.settle(folder);
     sync();
+  }
+
+  /** What a relay would do by and by after an import, while something is measured. */
+  async settle(folder: string): Promise<void> {
+    try {
+      await this.run(["negentropy", "build", "0"], folder);
+    } catch {
+      // An older revision has no running sums.
+    }
   }
 
   /** The same, to be written to. */
