@@ -2,14 +2,13 @@
 // hint, for any group of filters, while others write.
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter, UNTIL_MAX } from "../../src/protocol/filter.ts";
 import { textId } from "../../src/store/candidate.ts";
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan, type ScanOptions } from "../../src/store/scan.ts";
 import { authorKey, idKey, kindKey, tagKey } from "../../src/store/term.ts";
+import { readRealEvents } from "../support/events.ts";
 import { isExpired } from "../support/naive-store.ts";
 import {
   naiveMatches,
@@ -26,13 +25,7 @@ import {
   sha256Hex,
 } from "../support/unsigned-events.ts";
 
-const realEvents = readFileSync(
-  join(import.meta.dir, "../../../shared/data/real-events.jsonl"),
-  "utf8",
-)
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line) as NostrEvent);
+const realEvents = readRealEvents();
 
 const LIMITS = { limitDefault: 50, limitMax: 80, tiesMax: 20 };
 const NOW = 1_800_000_000;
@@ -81,7 +74,7 @@ describe("a random group of filters", () => {
     });
   });
 
-  test("finds what a naive filter finds among real events", () => {
+  test.skipIf(realEvents.length === 0)("finds what a naive filter finds among real events", () => {
     using store = new TestStore();
     store.writeInBatches(realEvents, [500]);
     const stored = store.events();
@@ -98,15 +91,19 @@ describe("a random group of filters", () => {
   });
 
   test("pages through everything by `until`, missing nothing and ending with `finish`", () => {
+    const made = Array.from({ length: 300 }, (_, i) =>
+      makeEvent({ created_at: (i * i) % 90, content: `${i}` }),
+    );
+    const paged = realEvents.length > 0 ? realEvents : made;
     using store = new TestStore();
-    store.writeInBatches(realEvents, [500]);
+    store.writeInBatches(paged, [500]);
     const reader = store.openReader();
     const seen = new Set<string>();
     let until = UNTIL_MAX;
     for (let pages = 0; pages < 1000; pages++) {
       const { ids, hint } = drain(scanOf(reader, [{ until, limit: 7 }], { tiesMax: 1000 }));
       for (const id of ids) seen.add(id);
-      const last = realEvents.find(({ id }) => id === ids.at(-1));
+      const last = paged.find(({ id }) => id === ids.at(-1));
       if (hint === "finish") break;
       until = (last?.created_at ?? 0) - 1;
     }
