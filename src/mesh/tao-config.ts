@@ -1,7 +1,8 @@
 // taoCONFIG, the format of strfry's files, as far as those use it: JSON whose outermost braces,
 // commas, and quotes around names may be left out, with `=` for `:`, and with the comments `#`,
-// `//` and `/* */`. What it can do besides (references, functions, includes, additions, dotted
-// names) is refused by name, never guessed at. Text → values that know their lines. Pure.
+// `//` and `/* */`; `a.b = 1` is `a { b = 1 }`. What it can do besides (references, functions,
+// includes, additions) is refused by name, never guessed at. Text → values that know their lines.
+// Pure.
 
 import { ConfigError } from "../config/config-error.ts";
 
@@ -99,14 +100,41 @@ class Parser {
         throw this.fault("this { is never closed", openedAt);
       }
       const line = this.line();
-      const name = this.parseName();
-      if (members.has(name)) throw this.fault(`${name} is here a second time`, line);
-      members.set(name, { line, value: this.parseAssigned(name) });
+      const names = this.parseNames();
+      this.assign(members, names, { line, value: this.parseAssigned(names.join(".")) });
       this.skipBlank();
       this.take(",");
     }
     this.skipBlank();
     return members;
+  }
+
+  /** What is in `a.b` goes to what there is of `a`. */
+  private assign(
+    members: Map<string, TaoMember>,
+    [name = "", ...inner]: readonly string[],
+    member: TaoMember,
+  ): void {
+    const { line } = member;
+    const known = members.get(name)?.value;
+    if (known !== undefined && (inner.length === 0 || known.type !== "object")) {
+      throw this.fault(`${name} is here a second time`, line);
+    }
+    if (inner.length === 0) {
+      members.set(name, member);
+      return;
+    }
+    const within = new Map(known?.members);
+    this.assign(within, inner, member);
+    const first = members.get(name)?.line ?? line;
+    members.set(name, { line: first, value: { type: "object", line: first, members: within } });
+  }
+
+  private parseNames(): string[] {
+    const names = [this.parseName()];
+    while (this.take(".")) names.push(this.parseName());
+    if (names.length > DEPTH_MAX) throw this.fault(`more than ${DEPTH_MAX} names in each other`);
+    return names;
   }
 
   private parseName(): string {
@@ -115,7 +143,6 @@ class Parser {
     if (quote === "(") throw this.fault("includes and other ( ) are not supported");
     const name = this.match(NAME);
     if (name === null) throw this.unexpected("a name");
-    if (this.text[this.at] === ".") throw this.fault("names with dots are not supported");
     return name;
   }
 

@@ -69,6 +69,25 @@ function streamOf(body: string, name = "a"): string {
   return `streams { ${name} { dir = "both" urls = ["wss://x.example"] ${body} } }`;
 }
 
+test("names with dots are names within names", () => {
+  const dotted = `streams.a.dir = "down"
+    streams { b { dir = "up" } }
+    streams.a { urls = ["wss://a.example"] }`;
+  expect(() => parseTaoConfig(dotted, "f")).toThrow("f:2: streams is here a second time");
+  const merged = `streams { b { dir = "up" } }
+    streams.a.dir = "down"
+    streams.a.urls = ["wss://a.example"]
+    streams."c d".__proto__ = 1`;
+  const members = parseTaoConfig(merged, "f");
+  expect(toJson({ type: "object", line: 1, members })).toEqual(
+    JSON.parse(
+      '{"streams":{"b":{"dir":"up"},"a":{"dir":"down","urls":["wss://a.example"]},' +
+        '"c d":{"__proto__":1}}}',
+    ),
+  );
+  expect(members.get("streams")?.line).toBe(1);
+});
+
 describe("a file", () => {
   test("of strfry's documentation is read as it is", () => {
     expect(parsed(STRFRY_EXAMPLE)).toEqual({
@@ -212,7 +231,11 @@ describe("a file", () => {
     ["streams { a { dir = up } }", 1, "up is no value: a text stands in quotes"],
     ["streams { a { dir } }", 1, '= after dir is missing before "}"'],
     ["streams { a { dir = } }", 1, 'a value is missing before "}"'],
-    ["streams.a.dir = 5", 1, "names with dots are not supported"],
+    ["streams.a.dir = 5", 1, "a: dir is no text in quotes"],
+    ['streams.a.dir = "up"\nstreams.a.dir = "up"', 2, "dir is here a second time"],
+    ["verbose = true\nverbose.a = 5", 2, "verbose is here a second time"],
+    ["streams.= {}", 1, 'a name is missing before "="'],
+    [`${"a.".repeat(32)}a = 1`, 1, "more than 32 names in each other"],
     ["streams += {}", 1, "+= is not supported"],
     ['verbose = (env "X")', 1, "references and functions are not supported"],
     ['(include "x")', 1, "includes and other ( ) are not supported"],
