@@ -74,7 +74,8 @@ export class Negentropy implements Role {
   constructor(station: Station, bell: Doorbell) {
     this.websocket = openOutbox(station.websocket, bell);
     this.upstreamRunning = station.inbound.length;
-    this.db = openForReading({ ...storeOptions(), cacheBytes: CACHE_BYTES });
+    // Nothing is mapped: a large sync would have most of the file in the process's RSS.
+    this.db = openForReading({ ...storeOptions(), cacheBytes: CACHE_BYTES, mmapBytes: 0 });
     guardGroups(this.db, station.groups);
     this.totalItemsMax = Math.ceil(setting("negentropy.total_items_max") / station.roleCount);
     this.itemsMax = Math.min(setting("negentropy.items_max"), this.totalItemsMax);
