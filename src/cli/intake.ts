@@ -8,7 +8,7 @@ import { setting } from "../config/current.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
-import type { Fate } from "../mesh/router-intake.ts";
+import { type Fate, fateOf, KNOWN } from "../mesh/router-intake.ts";
 import { type Control, refuseBanned, TransactionControl } from "../policy/control.ts";
 import { GroupsVersion } from "../policy/groups/view.ts";
 import { checkForeign } from "../policy/publisher.ts";
@@ -16,7 +16,7 @@ import { refuseWriter } from "../policy/rights.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { isRelayOnly } from "../protocol/kind.ts";
 import { type Candidate, makeCandidate, textPubkey } from "../store/candidate.ts";
-import { type BatchRules, JointRules } from "../store/companion.ts";
+import { JointRules, NoRules } from "../store/companion.ts";
 import { IdLookup } from "../store/id-lookup.ts";
 import { KeyFilter } from "../store/key-filter.ts";
 import { EventReader } from "../store/read.ts";
@@ -31,12 +31,10 @@ import { type EventTaker, Takings } from "./event-taker.ts";
 const BATCH_BYTES_MAX = 8 << 20;
 /** What has come is in the database so much later at most, while more comes. */
 const FLUSH_MS = 500;
-const DUPLICATE = "duplicate";
 
 /** Told once it is on disk; or why it is refused. */
 export type OnFate = (fate: Fate) => void;
 
-const KNOWN: Fate = { kind: "known" };
 const IGNORED: OnFate = () => {};
 
 export class Intake implements EventTaker {
@@ -95,12 +93,6 @@ export class Intake implements EventTaker {
     this.counts.refuse(reason);
   }
 
-  get refusedCount(): number {
-    let count = 0;
-    for (const number of this.counts.refused.values()) count += number;
-    return count;
-  }
-
   /** At a pause: a commit waits for the disk, so there are few of them. */
   flushIfDue(): void {
     if (performance.now() - this.flushedAt >= FLUSH_MS) this.flush();
@@ -115,9 +107,10 @@ export class Intake implements EventTaker {
     this.onFates = [];
     this.batchBytes = 0;
     const { verdicts } = this.writer.write(batch);
-    for (const [i, verdict] of verdicts.entries()) {
-      this.count(verdict);
-      onFates[i]?.(fateOf(verdict));
+    for (const [i, { seq, accepted, reason }] of verdicts.entries()) {
+      const fate = fateOf(seq > 0, accepted, reason);
+      this.count(fate);
+      onFates[i]?.(fate);
     }
     this.groups?.committed();
     this.writer.maintain();
@@ -133,33 +126,28 @@ export class Intake implements EventTaker {
     }
   }
 
-  private count(verdict: Verdict): void {
-    const fate = fateOf(verdict);
+  private count(fate: Fate): void {
     if (fate.kind === "refused") this.refuse(fate.reason);
     else this.counts[fate.kind] += 1;
   }
 }
 
-function fateOf({ accepted, reason, seq }: Verdict): Fate {
-  if (seq > 0) return { kind: "stored" };
-  return accepted || reason.startsWith(DUPLICATE) ? KNOWN : { kind: "refused", reason };
-}
-
 /** What the ingester and the writer of a relay ask of an event's author. */
-class AuthorRules implements BatchRules {
+class AuthorRules extends NoRules {
   control: Control;
   private readonly state: TransactionControl;
 
   constructor(db: Database) {
+    super();
     this.state = new TransactionControl(db);
     this.control = this.state.read();
   }
 
-  begin(): void {
+  override begin(): void {
     this.control = this.state.read();
   }
 
-  judge({ id, kind, text }: Candidate): Verdict | null {
+  override judge({ id, kind, text }: Candidate): Verdict | null {
     const author = textPubkey(text);
     const reason =
       refuseBanned(this.control, id, author, kind) ??
@@ -168,18 +156,4 @@ class AuthorRules implements BatchRules {
         : refuseWriter(this.control, author, new Set([author])));
     return reason === null ? null : { accepted: false, reason, seq: 0 };
   }
-
-  check(): null {
-    return null;
-  }
-
-  keeps(): boolean {
-    return false;
-  }
-
-  accepted(): null {
-    return null;
-  }
-
-  end(): void {}
 }

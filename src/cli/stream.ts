@@ -1,7 +1,9 @@
 // `nandu stream`: what is new at another relay comes here as it comes there, or the other way, or
 // both, until a signal. What came while the connection was down is fetched when it is back.
 
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
+import { IdMemory } from "../mesh/id-memory.ts";
 import { downloadPages } from "../mesh/paging.ts";
 import { PeerError, PeerRefusal } from "../mesh/peer-error.ts";
 import type { RelayClient } from "../mesh/relay-client.ts";
@@ -36,7 +38,7 @@ const OVERLAP_S = 120;
 /** A connection that has held so long was no failure, even if nothing came. */
 const STEADY_MS = 60_000;
 /** Of ids that have come from there, so that they aren't sent back. */
-const RECEIVED_MAX = 65_536;
+const REMEMBERED = 65_536;
 
 const usage = `Usage: nandu stream [--dir down|up|both] [--filter JSON] [--range S-E] URL
 
@@ -71,8 +73,7 @@ function run(args: readonly string[]): Promise<number> {
 
 class Stream {
   private readonly transfer: Transfer;
-  /** Ids that have come from there, the oldest first. */
-  private readonly received = new Set<string>();
+  private readonly received = new IdMemory(REMEMBERED);
   /** Unix seconds: what is older has come. Null before the first connection. */
   private caughtUpTo: number | null = null;
 
@@ -119,7 +120,7 @@ class Stream {
           if (typeof event === "string") sink.onFlaw(event);
           else if (!matchesAny(filters, event)) sink.onFlaw("invalid: was not asked for");
           else {
-            this.remember(event.id);
+            this.received.add(event.id);
             sink.onEvent(event);
             session.progressed();
           }
@@ -142,22 +143,13 @@ class Stream {
     const sink = {
       ...others,
       onEvent: (event: Parameters<typeof onEvent>[0]) => {
-        this.remember(event.id);
+        this.received.add(event.id);
         onEvent(event);
       },
       onCutSecond: () => {},
     };
     for (const { json } of peer.filters) {
       await downloadPages(session, { ...json, ...fromOn(caughtUpTo, json) }, sink);
-    }
-  }
-
-  private remember(id: string): void {
-    this.received.add(id);
-    if (this.received.size <= RECEIVED_MAX) return;
-    for (const oldest of this.received) {
-      this.received.delete(oldest);
-      return;
     }
   }
 
@@ -185,10 +177,6 @@ class Stream {
 /** Within what the filter asks for itself. */
 function fromOn(since: number, json: Readonly<Record<string, unknown>>): { since: number } {
   return { since: Math.max(since, Number(json["since"] ?? 0)) };
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }
 
 export const streamCommand: Command = { usage, run };

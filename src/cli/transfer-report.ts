@@ -2,12 +2,11 @@
 // its end. Belongs to its command.
 
 import type { PageSink } from "../mesh/paging.ts";
-import type { Answer } from "../mesh/relay-message.ts";
+import { type Answer, IS_DUPLICATE } from "../mesh/relay-message.ts";
 import type { EventTaker } from "./event-taker.ts";
 import { progressBar, showProgress, writeLines } from "./progress-line.ts";
 
 const PROGRESS_MS = 1000;
-const DUPLICATE = /^duplicate\b/;
 /** A relay may have another one for each event. */
 const REASONS_MAX = 50;
 const OTHER_REASONS = "for other reasons";
@@ -44,7 +43,7 @@ export class TransferReport {
 
   readonly onAnswer = (_id: string, { isAccepted, reason }: Answer): void => {
     this.sent += 1;
-    if (DUPLICATE.test(reason)) this.thereAlready += 1;
+    if (IS_DUPLICATE.test(reason)) this.thereAlready += 1;
     else if (isAccepted) this.taken += 1;
     else {
       this.countRefusal(reason === "" ? "refused without a reason" : reason);

@@ -8,11 +8,11 @@
 //      database failed; or the command was interrupted. What was committed stays.
 
 import { SQLiteError } from "bun:sqlite";
-import { setting } from "../config/current.ts";
 import { describeError } from "../config/log.ts";
 import { parseSocksServer } from "../config/socks-server.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { readKeyFile } from "../crypto/relay-key.ts";
+import { configuredProxy, messageLengthMax } from "../mesh/configured-client.ts";
 import type { FilterJson } from "../mesh/paging.ts";
 import { PeerError, PeerFault, PeerRefusal, shown } from "../mesh/peer-error.ts";
 import { type ProxyServer, proxyFor } from "../mesh/proxy.ts";
@@ -46,9 +46,6 @@ HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are heeded. Exit codes: 0 done, 
 const TIMEOUT_DEFAULT = "30s";
 /** Timers can't be set for a month; and for strfry's `0`, which is no limit. */
 const TIMEOUT_S_MAX = 86_400;
-/** An event twice as long as any may be here, and what is around it. */
-const SPELLING_FACTOR = 2;
-const MESSAGE_LENGTH_MIN = 1 << 20;
 const NOTICES_SHOWN = 20;
 const WORLDS_FAULTS = [PeerError, PeerRefusal, PeerFault, SQLiteError] as const;
 
@@ -89,15 +86,15 @@ export function parsePeer({ positionals, values }: Parsed): Peer {
 
 /** What is asked for on the command line holds, whatever the environment says. */
 function parseProxy(url: string, asked: string | undefined): ProxyServer | null {
-  const server = parseSocksServer(asked ?? setting("mesh.socks"));
-  if (asked !== undefined && server === null) {
-    throw new UsageError("--socks: it needs the HOST:PORT of a SOCKS5 server");
-  }
-  const isForAll = asked !== undefined || setting("mesh.socks_for") === "all";
-  const env = asked === undefined ? process.env : {};
-  const proxy = proxyFor(url, env, server === null ? null : { server, isForAll });
+  const proxy = asked === undefined ? configuredProxy(url) : askedProxy(url, asked);
   if (typeof proxy !== "string") return proxy;
   throw new UsageError(proxy);
+}
+
+function askedProxy(url: string, asked: string): ProxyServer | null | string {
+  const server = parseSocksServer(asked);
+  if (server === null) throw new UsageError("--socks: it needs the HOST:PORT of a SOCKS5 server");
+  return proxyFor(url, {}, { server, isForAll: true });
 }
 
 /** None when it can match nothing. */
@@ -186,7 +183,7 @@ function openSession({ url, timeoutMs, keyFile, proxy }: Peer, retry: RetryPolic
     challengeWaitMs: CHALLENGE_WAIT_MS,
     key: keyFile === null ? null : readKeyFile(keyFile),
     proxy,
-    messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),
+    messageLengthMax: messageLengthMax(),
     onNotice: (text) => {
       noticeCount += 1;
       if (noticeCount <= NOTICES_SHOWN) say(`the relay says: ${shown(text)}`);

@@ -1,6 +1,7 @@
 // The events that a sync or a stream sends: read by their ids, and which of them are ours to send.
 // Belongs to the thread of its reader.
 
+import { nowSeconds } from "../config/clock.ts";
 import { isProtected } from "../policy/publisher.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
 import { decodeText } from "../store/candidate.ts";
@@ -30,7 +31,6 @@ function* readBatch(
   ids: ReadonlySet<string>,
 ): Generator<StoredText, undefined> {
   if (ids.size === 0) return;
-  const nowSeconds = () => Math.floor(Date.now() / 1000);
   const options = { limitDefault: BATCH_IDS, limitMax: BATCH_IDS, tiesMax: 0, nowSeconds };
   const scan = new Scan(reader, [{ ...MATCH_ALL, ids }], options);
   for (let found = scan.next(); found !== "done"; found = scan.next()) {

@@ -3,6 +3,7 @@
 // read at once. Belongs to the thread of its reader.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import type { Bound } from "../negentropy/bound.ts";
 import { type IdRun, type ItemStorage, NotYet, type Part } from "../negentropy/item-storage.ts";
 import type { ItemSum } from "../negentropy/item-sum.ts";
@@ -114,8 +115,4 @@ class SumItems implements ItemStorage {
       if (answer !== null) return answer;
     }
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

@@ -4,7 +4,7 @@
 // counts as sent what the relay may not have. Belongs to the router's thread.
 
 import type { RelayClient } from "./relay-client.ts";
-import type { Answer } from "./relay-message.ts";
+import { type Answer, IS_DUPLICATE, IS_RATE_LIMITED } from "./relay-message.ts";
 import { Retry, type RetryPolicy } from "./retry.ts";
 import type { Session } from "./session.ts";
 
@@ -36,8 +36,6 @@ const PATIENCE: RetryPolicy = { firstMs: 1000, longestMs: 60_000, failuresMax: I
 /** After that, it is the event and not the moment; everything is compared again some day. */
 const PUT_OFF_MAX = 10;
 const IS_PASSING = /^(?:rate-limited|error)\b/;
-const IS_RATE_LIMITED = /^rate-limited\b/;
-const IS_DUPLICATE = /^duplicate\b/;
 
 export class Outflow {
   private readonly client: RelayClient;

@@ -6,6 +6,7 @@
 // and what is new overlap, and what both find is passed on once (peer-inflow.ts, outflow.ts).
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import type { LogLevel } from "../config/log.ts";
 import { matchesFilter } from "../protocol/filter.ts";
 import { NO_EVENT_LIMITS, type NostrEvent, parseEvent } from "../protocol/event.ts";
@@ -334,8 +335,4 @@ export class PeerLink {
     if (isHeld) counters.held += 1;
     return !isHeld;
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

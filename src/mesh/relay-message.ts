@@ -9,6 +9,10 @@ export interface Answer {
   readonly reason: string;
 }
 
+/** Of a reason: it has the event already, whatever the OK says; it has no time just now. */
+export const IS_DUPLICATE = /^duplicate\b/;
+export const IS_RATE_LIMITED = /^rate-limited\b/;
+
 export type RelayMessage =
   | { readonly type: "EVENT"; readonly subscriptionId: string; readonly event: unknown }
   | { readonly type: "EOSE"; readonly subscriptionId: string; readonly hint: EoseHint }

@@ -4,11 +4,11 @@
 //   waiting ──▶ connecting ──▶ catching-up ──▶ live       whatever breaks it leads back to waiting
 
 import { type Database, SQLiteError } from "bun:sqlite";
-import { setting } from "../config/current.ts";
+import { nowSeconds } from "../config/clock.ts";
 import { log, type LogLevel } from "../config/log.ts";
 import type { RelayKey } from "../crypto/relay-key.ts";
 import type { ItemReader } from "../store/item-scan.ts";
-import { configuredProxy } from "./configured-proxy.ts";
+import { configuredProxy, messageLengthMax } from "./configured-client.ts";
 import { IdMemory } from "./id-memory.ts";
 import type { NewEvents } from "./new-events.ts";
 import type { CompareSlots } from "./peer-catch-up.ts";
@@ -42,9 +42,6 @@ export interface PeerParts {
 
 /** strfry waits for twice its connectionTimeout: here that is the longest delay. */
 const LONGEST_DELAY_TIMEOUTS = 2;
-/** A message twice as long as any event may be here, and what is around it. */
-const SPELLING_FACTOR = 2;
-const MESSAGE_LENGTH_MIN = 1 << 20;
 const REMEMBERED = 65_536;
 /** A relay that can't compare may be able to some day. */
 const COMPARE_AGAIN_MS = 600_000;
@@ -198,7 +195,7 @@ export class RouterPeer {
       retry: ONCE,
       challengeWaitMs: Math.min(CHALLENGE_WAIT_MS, timeoutMs),
       proxy,
-      messageLengthMax: Math.max(MESSAGE_LENGTH_MIN, SPELLING_FACTOR * setting("events.bytes_max")),
+      messageLengthMax: messageLengthMax(),
       onNotice: (text) => {
         noticeCount += 1;
         if (noticeCount <= NOTICES_LOGGED_MAX) this.say("info", `it says: ${shown(text)}`);
@@ -231,8 +228,4 @@ export class RouterPeer {
     });
     clearTimeout(timer);
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

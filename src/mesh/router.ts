@@ -8,7 +8,7 @@ import { ConfigError } from "../config/config-error.ts";
 import { describeError, log } from "../config/log.ts";
 import { type RelayKey, readKeyFile } from "../crypto/relay-key.ts";
 import { ItemReader } from "../store/item-scan.ts";
-import { configuredProxy } from "./configured-proxy.ts";
+import { configuredProxy } from "./configured-client.ts";
 import { NewEvents } from "./new-events.ts";
 import { CompareSlots } from "./peer-catch-up.ts";
 import { describeCounters, type PeerStatus } from "./peer-counters.ts";

@@ -5,7 +5,7 @@
 import { shown } from "./peer-error.ts";
 import { Publisher } from "./publisher.ts";
 import type { RelayClient } from "./relay-client.ts";
-import type { Answer } from "./relay-message.ts";
+import { type Answer, IS_RATE_LIMITED } from "./relay-message.ts";
 import { Retry, type RetryPolicy } from "./retry.ts";
 import type { Session } from "./session.ts";
 
@@ -30,7 +30,6 @@ export const PATIENCE: RetryPolicy = { firstMs: 2000, longestMs: 30_000, failure
 
 /** With so many that it had no time for, nothing more is sent until it has. */
 const LATER_MAX = 1000;
-const IS_RATE_LIMITED = /^rate-limited\b/;
 
 export async function uploadEvents(
   session: Session,

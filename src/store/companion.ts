@@ -43,6 +43,29 @@ export interface BatchRules {
   end(): void;
 }
 
+/** What most rules say to most of it. */
+export class NoRules implements BatchRules {
+  begin(): void {}
+
+  judge(_candidate: Candidate): Verdict | null {
+    return null;
+  }
+
+  check(_candidate: Candidate): Reason | null {
+    return null;
+  }
+
+  keeps(_kind: number): boolean {
+    return false;
+  }
+
+  accepted(_candidate: Candidate): Aftermath | null {
+    return null;
+  }
+
+  end(): void {}
+}
+
 /** An event that the relay has published itself. */
 export interface OwnEvent {
   readonly candidate: Candidate;

@@ -6,6 +6,7 @@
 // (tail.ts), from where `maintain` moves them into `term`, many at a time.
 
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { describeError, log } from "../config/log.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
 import type { IsThisRelay } from "../protocol/relay-url.ts";
@@ -355,8 +356,4 @@ export class EventWriter {
     this.head = { ...this.head, seq };
     return rows;
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

@@ -4,6 +4,7 @@
 // was deleted goes bit by bit, as a part of upkeep; nobody sees it meanwhile.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { isThisRelay } from "../config/this-relay.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import type { Reason } from "../protocol/reason.ts";
@@ -111,8 +112,4 @@ export class GroupDesk implements BatchRules {
     this.ledger.settle(); // a version that came to nothing will be another's
     return this.purge.step(this.ledger.version, store);
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

@@ -7,7 +7,7 @@
 
 import { setting } from "../config/current.ts";
 import { derived } from "../config/derived.ts";
-import { describeError, log } from "../config/log.ts";
+import { log } from "../config/log.ts";
 import { searchKinds } from "../config/search-kinds.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
@@ -26,10 +26,7 @@ import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import type { Database } from "bun:sqlite";
 import { makeCandidate } from "../store/candidate.ts";
-import { IdLookup } from "../store/id-lookup.ts";
-import { KeyFilter } from "../store/key-filter.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
-import { idKey } from "../store/term.ts";
 import { Answers } from "./answers.ts";
 import { Changes } from "./changes.ts";
 import { ClientQueries } from "./client-queries.ts";
@@ -46,9 +43,9 @@ import {
 import { sendEvent, trySendEvent } from "./mail-event.ts";
 import { readManagement } from "./mail-management.ts";
 import { ManagementDoor } from "./management-door.ts";
-import { RecentIds } from "./recent-ids.ts";
 import { RefusalLog } from "./refusals.ts";
 import { HandledRemovers, mayRemove, SentRemovers } from "./removers.ts";
+import { StoredIds } from "./stored-ids.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
 
 const IDLE_SLEEP_MS = 1000;
@@ -61,12 +58,10 @@ export class Ingester implements Role {
   private readonly readers: readonly Outbox[];
   private readonly monitors: readonly Outbox[];
   private readonly negentropies: readonly Outbox[];
-  private readonly recentIds: RecentIds;
+  private readonly storedIds: StoredIds;
   private readonly changes: Changes;
   private readonly removers: SentRemovers;
-  private readonly keyFilter: KeyFilter;
   private readonly db: Database;
-  private readonly lookup: IdLookup;
   private readonly gate: Gate;
   private readonly management: ManagementDoor;
   private readonly groups: ThreadGroups;
@@ -83,12 +78,10 @@ export class Ingester implements Role {
     this.readers = station.readers.map((end) => openOutbox(end, bell));
     this.monitors = station.monitors.map((end) => openOutbox(end, bell));
     this.negentropies = station.negentropies.map((end) => openOutbox(end, bell));
-    this.recentIds = new RecentIds(station.recentIds);
     this.changes = new Changes(station.changes);
     this.removers = new SentRemovers(new HandledRemovers(station.removers), station.index);
-    this.keyFilter = new KeyFilter(station.keyFilter);
     this.db = openForReading({ ...storeOptions(), cacheBytes: LOOKUP_CACHE_BYTES, mmapBytes: 0 });
-    this.lookup = new IdLookup(this.db);
+    this.storedIds = new StoredIds(station, this.db);
     this.gate = new Gate(this.db, new ControlVersion(station.control));
     this.management = new ManagementDoor(this.websocket, this.writer, this.admission);
     this.groups = new ThreadGroups(this.db, station.groups);
@@ -184,7 +177,7 @@ export class Ingester implements Role {
   // Events
 
   private onEvent(connId: number, id: string, value: unknown, messageBytes: number): void {
-    if (isHex64(id) && !this.removers.has(connId) && this.isStored(id)) {
+    if (isHex64(id) && !this.removers.has(connId) && this.storedIds.has(id)) {
       this.answers.answer(
         connId,
         encodeOk(id, true, "duplicate: already have this event"),
@@ -197,17 +190,6 @@ export class Ingester implements Role {
     log("debug", "ingester", `refused event ${id} of connection ${connId}: ${refusal}`);
     this.refusalLog.send(id, refusal);
     this.answers.answer(connId, encodeOk(id, false, refusal), messageBytes);
-  }
-
-  private isStored(id: string): boolean {
-    if (this.recentIds.has(id)) return true;
-    if (!this.keyFilter.mayHave(idKey(id))) return false;
-    try {
-      return this.lookup.has(id);
-    } catch (error) {
-      log("error", "ingester", `look-up of an id: ${describeError(error)}`);
-      return false; // the writer will look, too
-    }
   }
 
   /** Sends a good event on its way, which answers it; returns the reason against any other. */

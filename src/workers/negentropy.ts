@@ -13,6 +13,7 @@
 // way, and the memory of all is that of their items.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { visibility } from "../config/read-rules.ts";
@@ -347,8 +348,4 @@ export class Negentropy implements Role {
     Bun.gc(true);
     this.garbageItems = 0;
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

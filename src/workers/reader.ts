@@ -9,6 +9,7 @@
 // may see now and couldn't before; it moves on to the monitor in the same way, without an EOSE.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { visibility } from "../config/read-rules.ts";
 import { describeError, log } from "../config/log.ts";
@@ -357,10 +358,6 @@ function waitsForOther(client: Client, mail: QueryMail): boolean {
     return true;
   }
   return false;
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }
 
 /** How a REQ is scanned, by the options in force. */

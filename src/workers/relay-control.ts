@@ -7,6 +7,7 @@
 // from the next event on. After the commit all threads are told, and only then who asked for it.
 
 import type { Database, Statement } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { current, setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { openRelayKey } from "../crypto/relay-key.ts";
@@ -25,7 +26,7 @@ import { Membership } from "../policy/membership.ts";
 import { hasMembers } from "../policy/rights.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { type Candidate, decodeText, textPubkey } from "../store/candidate.ts";
-import type { BatchRules } from "../store/companion.ts";
+import { NoRules } from "../store/companion.ts";
 import type { EventReader } from "../store/read.ts";
 import { RelayEvents } from "../store/relay-events.ts";
 import type { Verdict } from "../store/verdict.ts";
@@ -44,7 +45,7 @@ const NO_MEMBERS: Verdict = {
   seq: 0,
 };
 
-export class RelayControl implements BatchRules {
+export class RelayControl extends NoRules {
   readonly events: RelayEvents;
   readonly changes: ControlChanges;
   private readonly db: Database;
@@ -64,6 +65,7 @@ export class RelayControl implements BatchRules {
   private publishAt = 0;
 
   constructor(db: Database, reader: EventReader, version: ControlVersion, websocket: Outbox) {
+    super();
     this.db = db;
     this.reader = reader;
     this.version = version;
@@ -84,14 +86,14 @@ export class RelayControl implements BatchRules {
 
   // Within a transaction
 
-  begin(): void {
+  override begin(): void {
     this.membership.forget();
     this.refresh(this.isUncommitted);
     this.isUncommitted = true;
     this.task?.();
   }
 
-  judge(candidate: Candidate): Verdict | null {
+  override judge(candidate: Candidate): Verdict | null {
     const { id, kind } = candidate;
     if (this.control.hasRules) {
       const reason = refuseBanned(this.control, id, textPubkey(candidate.text), kind);
@@ -100,19 +102,7 @@ export class RelayControl implements BatchRules {
     return isMembershipRequest(kind) ? this.handleRequest(candidate) : null;
   }
 
-  check(): null {
-    return null;
-  }
-
-  keeps(): boolean {
-    return false;
-  }
-
-  accepted(): null {
-    return null;
-  }
-
-  end(): void {
+  override end(): void {
     this.membership.publishList();
   }
 
@@ -231,8 +221,4 @@ export class RelayControl implements BatchRules {
     const isDone = this.within(publish, write) !== null;
     if (!isDone) this.publishAt = now + Math.min(intervalS * 1000, PUBLISH_RETRY_MS);
   }
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

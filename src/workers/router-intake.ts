@@ -4,10 +4,9 @@
 // full waits here; how much that can be, the router's streams bound. Belongs to its thread.
 
 import type { Database } from "bun:sqlite";
-import { describeError, log } from "../config/log.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
-import { type Fate, IntakeFault, type RouterIntake } from "../mesh/router-intake.ts";
+import { type Fate, fateOf, IntakeFault, KNOWN, type RouterIntake } from "../mesh/router-intake.ts";
 import { ControlVersion } from "../policy/control.ts";
 import { Gate } from "../policy/gate.ts";
 import { checkForeign } from "../policy/publisher.ts";
@@ -15,20 +14,15 @@ import type { NostrEvent } from "../protocol/event.ts";
 import type { Reason } from "../protocol/reason.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import { type Candidate, makeCandidate } from "../store/candidate.ts";
-import { IdLookup } from "../store/id-lookup.ts";
-import { KeyFilter } from "../store/key-filter.ts";
-import { idKey } from "../store/term.ts";
 import { trySendEvent } from "./mail-event.ts";
 import { type FateMail, ROUTER_CONN } from "./mail-router.ts";
-import { RecentIds } from "./recent-ids.ts";
 import { RefusalLog } from "./refusals.ts";
+import { StoredIds } from "./stored-ids.ts";
 import type { Station } from "./thread.ts";
 
 /** Events that the writer has: their answers fit in its ring to the router, whatever they say. */
 const UNDER_WAY_MAX = 1000;
-const DUPLICATE = "duplicate";
 const FAILED = "error";
-const KNOWN: Fate = { kind: "known" };
 
 interface Waiting {
   readonly candidate: Candidate;
@@ -38,9 +32,7 @@ interface Waiting {
 
 export class RelayIntake implements RouterIntake {
   private readonly writer: Outbox;
-  private readonly recentIds: RecentIds;
-  private readonly keyFilter: KeyFilter;
-  private readonly lookup: IdLookup;
+  private readonly storedIds: StoredIds;
   private readonly gate: Gate;
   private readonly refusalLog: RefusalLog;
   private readonly admission = new Admission(openSignatureBackend().backend);
@@ -50,9 +42,7 @@ export class RelayIntake implements RouterIntake {
 
   constructor(station: Station, writer: Outbox, db: Database) {
     this.writer = writer;
-    this.recentIds = new RecentIds(station.recentIds);
-    this.keyFilter = new KeyFilter(station.keyFilter);
-    this.lookup = new IdLookup(db);
+    this.storedIds = new StoredIds(station, db);
     this.gate = new Gate(db, new ControlVersion(station.control));
     this.refusalLog = new RefusalLog(writer);
   }
@@ -63,7 +53,7 @@ export class RelayIntake implements RouterIntake {
   }
 
   take(event: NostrEvent): Promise<Fate> {
-    if (this.isStored(event.id)) return Promise.resolve(KNOWN);
+    if (this.storedIds.has(event.id)) return Promise.resolve(KNOWN);
     const candidate = this.check(event);
     if (typeof candidate === "string") {
       this.refusalLog.send(event.id, candidate);
@@ -94,10 +84,9 @@ export class RelayIntake implements RouterIntake {
     for (const [i, fate] of fates.entries()) {
       const waiting = settled[i];
       if (waiting?.candidate.id !== fate.id) throw new Error("assert: another event's fate");
-      if (fate.isStored) waiting.resolve({ kind: "stored" });
-      else if (fate.isAccepted || fate.reason.startsWith(DUPLICATE)) waiting.resolve(KNOWN);
-      else if (fate.reason.startsWith(FAILED)) waiting.reject(new IntakeFault(fate.reason));
-      else waiting.resolve({ kind: "refused", reason: fate.reason });
+      const { isStored, isAccepted, reason } = fate;
+      if (!isAccepted && reason.startsWith(FAILED)) waiting.reject(new IntakeFault(reason));
+      else waiting.resolve(fateOf(isStored, isAccepted, reason));
     }
     this.sendQueued();
   }
@@ -109,17 +98,5 @@ export class RelayIntake implements RouterIntake {
     const admitted = this.admission.admit(event, admissionRules(), now, checkForeign);
     if (typeof admitted === "string") return admitted;
     return makeCandidate(admitted.event, admitted.json, admitted.expires);
-  }
-
-  /** As an ingester asks. */
-  private isStored(id: string): boolean {
-    if (this.recentIds.has(id)) return true;
-    if (!this.keyFilter.mayHave(idKey(id))) return false;
-    try {
-      return this.lookup.has(id);
-    } catch (error) {
-      log("error", "router", `look-up of an id: ${describeError(error)}`);
-      return false; // the writer will look, too
-    }
   }
 }

@@ -50,6 +50,16 @@ describe("download", () => {
     expect(existsSync(databasePath(dir.path))).toBe(false);
   });
 
+  test("of a message longer than any event may be ends it", async () => {
+    const content = "x".repeat(1 << 20);
+    using other = new FakeRelay([factory.makeDistinct({ kind: 1, tags: [], content })]);
+    const { code, stdout, stderr } = await runNandu(["download", other.url]);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("nandu: it sent a message longer than 1048576 characters\n");
+    const flags = ["--events-bytes-max=1000000"];
+    expect((await runNandu(["download", ...flags, other.url])).code).toBe(0);
+  });
+
   test("ends when nobody reads what it prints", async () => {
     using other = new FakeRelay(notes(...Array.from({ length: 2000 }, (_, i) => i + 1)));
     const command = [...nanduCommand(), "download", other.url].join(" ");
@@ -270,6 +280,15 @@ describe("upload", () => {
         "nandu: lines not sent: 2 invalid: a line is no JSON\n",
     ]);
     expect(newestFirst(target.events)).toEqual(newestFirst(events));
+  });
+
+  test("asks for input where that is a terminal", async () => {
+    const screen = new Screen();
+    const child = Bun.spawn([...nanduCommand(), "upload", "ws://127.0.0.1:1"], {
+      terminal: screen.options,
+    });
+    await screen.has("nandu: events come on standard input; --filter '{}' sends all stored here");
+    expect(await child.exited).toBe(2);
   });
 
   test("sends each event as it comes, and ends by a signal while none does", async () => {

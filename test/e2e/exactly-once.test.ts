@@ -24,6 +24,8 @@ const HALVES = [
 const SENTINEL_KIND = 9;
 /** When a subscription has its EOSE, so many events are looked for that must have come before. */
 const STORED_LOOKED_AT = 200;
+/** Nothing here takes a tenth of this. */
+const STUCK_MS = 35_000;
 const SENTINEL_START = '["EVENT","sentinel"';
 
 interface Subscription {
@@ -164,6 +166,13 @@ class Watcher {
     return problems;
   }
 
+  /** What it still waits for, for a test that would else say no more than that it took too long. */
+  waitsFor(): string {
+    const late = [...this.open.values()].filter(({ isCaughtUp }) => isCaughtUp !== true);
+    const ids = late.map(({ id, isCaughtUp }) => `${id} (${isCaughtUp})`);
+    return [...this.awaited.keys(), ...ids, ...this.problems].join(", ");
+  }
+
   close(): void {
     this.socket.onclose = null;
     this.socket.close();
@@ -254,6 +263,7 @@ class Watcher {
     if (start === SENTINEL_START) return;
     if (!frame.startsWith('["EVENT"')) {
       parseFrame(frame);
+      if (frame.startsWith('["CLOSED"')) this.problems.push(frame);
       const id = frame.startsWith('["EOSE"') ? frame.slice(9, idEnd) : "";
       const subscription = this.open.get(id);
       if (subscription !== undefined) this.onEose(subscription);
@@ -314,19 +324,27 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   const connectWriter = () => Publisher.connect(relay.url);
   const writers = await Promise.all(Array.from({ length: WRITERS }, connectWriter));
   for (const writer of writers) writer.onOk = (id) => catalogue.markStored(id);
-  await Promise.all(writers.map((writer) => writer.run(take, 50)));
+  const written = Promise.all(writers.map((writer) => writer.run(take, 50)));
+  const stuck = () => `${watchers.map((watcher) => watcher.waitsFor()).join("\n")}\n${relay.log}`;
+  await inTime(written, () => `${catalogue.stored.length} of ${sent} have their OK\n${stuck()}`);
   for (const { answers } of writers) {
     for (const answer of answers.values()) expect(answer).toEqual([true, ""]);
   }
-  await Promise.all(watchers.map((watcher) => watcher.caughtUp()));
+  await inTime(Promise.all(watchers.map((watcher) => watcher.caughtUp())), stuck);
   // A connection's live events come in the order of their commits: this is the last.
   const last = catalogue.add(factory.make({ kind: SENTINEL_KIND, tags: [] }));
   await writers[0]?.run(takeOnce(last));
-  await Promise.all(ends);
+  await inTime(Promise.all(ends), stuck);
   expect(watchers.flatMap((watcher) => watcher.check()).slice(0, 20)).toEqual([]);
   expect(watchers.some(({ open }) => open.size > 0)).toBe(true);
   for (const client of [...watchers, ...writers]) client.close();
   expect(await relay.stop()).toBe(0);
+}
+
+/** Waits, but not for ever: then it fails with what `stuck` says. */
+async function inTime(done: Promise<unknown>, stuck: () => string): Promise<void> {
+  const late = Bun.sleep(STUCK_MS).then(() => "late");
+  if ((await Promise.race([done, late])) === "late") throw new Error(`stuck: ${stuck()}`);
 }
 
 function takeOnce(event: NostrEvent): () => NostrEvent | null {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import { Inbox } from "../../src/ring/inbox.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
@@ -128,5 +128,30 @@ describe("a thread", () => {
     };
     expect(() => runThread(inbox, role)).toThrow("assert: this is for the pool to see");
     expect(role.story).toEqual(["turn 0: "]);
+  });
+
+  test("collects garbage once it is quiet, after records or as much other work", () => {
+    const { inbox, send } = makeInbox();
+    const role = new Recorder();
+    let now = 0;
+    const collectedAt: number[] = [];
+    const clock = spyOn(performance, "now").mockImplementation(() => now);
+    const gc = spyOn(Bun, "gc").mockImplementation(() => void collectedAt.push(now));
+    inbox.bell.wait = () => {
+      now += 1000;
+    };
+    role.onTurn = () => {
+      const turns = role.story.length;
+      role.sleepMs = turns > 30 && turns <= 60 ? 0 : 1000; // 30 pieces of something
+      if (turns === 200) send(STOP);
+    };
+    try {
+      runThread(inbox, role);
+    } finally {
+      clock.mockRestore();
+      gc.mockRestore();
+    }
+    // Of its start, of the pieces that begin after 30 s; and of nothing afterwards.
+    expect(collectedAt).toEqual([1000, 31_000]);
   });
 });
