@@ -11,6 +11,8 @@ import { STRONG_KEYS } from "./term.ts";
 
 /** Some milliseconds' work. */
 const STEP_KEYS = 10_000;
+/** After so many keys the pages they were on, each of use once, are let go of: some 8 MiB. */
+const SHRINK_KEYS = 25 * STEP_KEYS;
 
 export class KnownKeys implements KeySink {
   private readonly db: Database;
@@ -18,6 +20,7 @@ export class KnownKeys implements KeySink {
   private readonly select: Statement;
   /** The last key read; null once all have been. */
   private last: number | null = STRONG_KEYS - 1;
+  private keysCached = 0;
   private readonly selectGone: Statement;
   private lastGone: number | null = 0;
 
@@ -56,10 +59,15 @@ export class KnownKeys implements KeySink {
     if (this.lastGone !== null) this.lastGone = this.read(this.selectGone, this.lastGone);
     if (this.last !== null) {
       this.last = this.read(this.select, this.last);
-      // Each page was of use once: the cache, full of them, is let go of.
-      if (this.last === null) this.db.run("PRAGMA shrink_memory");
+      this.keysCached += STEP_KEYS;
+      if (this.last === null || this.keysCached >= SHRINK_KEYS) this.shrink();
     }
     return this.lastGone !== null || this.last !== null;
+  }
+
+  private shrink(): void {
+    this.db.run("PRAGMA shrink_memory");
+    this.keysCached = 0;
   }
 
   /** The last key read, or null at the end. */
