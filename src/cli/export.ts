@@ -3,7 +3,7 @@
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { ExportRows } from "../store/export-rows.ts";
-import { textStart } from "../store/payload.ts";
+import { PayloadReader } from "../store/payload.ts";
 import type { EventReader, TermEntry } from "../store/read.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { type Command, configure, EXIT_OK, parseFlags, parseTime, UsageError } from "./command.ts";
@@ -65,6 +65,7 @@ function newestFirst(reader: EventReader, since: number, until: number, visit: V
 class Printer {
   private readonly rows: ExportRows;
   private readonly output: Output;
+  private readonly payloads = new PayloadReader();
   private readonly fetchMax: number;
   private seqs: number[] = [];
   private now = 0;
@@ -88,7 +89,7 @@ class Printer {
   }
 
   private readonly printOne = (expires: number, payload: Uint8Array): void => {
-    if (expires === 0 || expires > this.now) this.output.line(payload, textStart(payload));
+    if (expires === 0 || expires > this.now) this.output.line(this.payloads.text(payload));
   };
 }
 

@@ -11,7 +11,6 @@ import type { RingConsumer } from "../ring/ring.ts";
 import { Bans } from "../policy/bans.ts";
 import type { Candidate } from "../store/candidate.ts";
 import { KeyFilter } from "../store/key-filter.ts";
-import { payloadText } from "../store/payload.ts";
 import { closeForWriting, openForWriting, storeOptions } from "../store/schema.ts";
 import { EventWriter } from "../store/write.ts";
 import {
@@ -45,7 +44,7 @@ that is no event is reported with its number and skipped. Safe while the relay r
 const PROGRESS_MS = 1000;
 /** Beyond so many, bad lines are only counted, unless --show-rejected. */
 const BAD_LINES_SHOWN = 20;
-/** A batch ends before its payloads grow beyond this, or the longest event if that is longer. */
+/** A batch ends before its texts grow beyond this, or the longest event if that is longer. */
 const BATCH_BYTES_MAX = 8 << 20;
 /**
  * Moving the tail of the index into its table passes over all of that, so with a large database it
@@ -62,10 +61,10 @@ class Import {
   private readonly names: readonly string[];
   private readonly showAll: boolean;
   private readonly batchMax = setting("store.batch_events_max");
-  private readonly payloads = Buffer.allocUnsafe(
+  private readonly texts = Buffer.allocUnsafe(
     Math.max(BATCH_BYTES_MAX, 2 * setting("events.bytes_max")),
   );
-  private payloadBytes = 0;
+  private textBytes = 0;
   private batch: Candidate[] = [];
   private lines: number[] = [];
   private readonly rejected = new Map<string, number>();
@@ -126,16 +125,15 @@ class Import {
     return this.names[this.fileIndex] as string;
   }
 
-  /** Copies the payload, so that its checker never has to wait for the end of the batch. */
+  /** Copies the text, so that its checker never has to wait for the end of the batch. */
   private take(mail: EventMail): void {
     this.seen += 1;
-    const { length } = mail.payload;
-    if (this.payloadBytes + length > this.payloads.length) this.write();
-    const start = this.payloadBytes;
-    this.payloadBytes += length;
-    mail.payload.copy(this.payloads, start);
-    const payload = this.payloads.subarray(start, this.payloadBytes);
-    this.batch.push({ ...mail, payload, text: payloadText(payload) });
+    const { length } = mail.text;
+    if (this.textBytes + length > this.texts.length) this.write();
+    const start = this.textBytes;
+    this.textBytes += length;
+    mail.text.copy(this.texts, start);
+    this.batch.push({ ...mail, text: this.texts.subarray(start, this.textBytes) });
     this.lines.push(this.linesBefore + mail.connId);
     if (this.batch.length >= this.batchMax) this.write();
   }
@@ -144,7 +142,7 @@ class Import {
     const { batch, lines } = this;
     this.batch = [];
     this.lines = [];
-    this.payloadBytes = 0;
+    this.textBytes = 0;
     if (batch.length === 0) return;
     const { verdicts } = this.writer.write(batch);
     verdicts.forEach((verdict, i) => {

@@ -85,7 +85,7 @@ export class Intake implements EventTaker {
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
     this.batch.push(candidate);
     this.onFates.push(onFate);
-    this.batchBytes += candidate.payload.length;
+    this.batchBytes += candidate.text.length;
     if (this.batch.length >= this.batchMax || this.batchBytes >= BATCH_BYTES_MAX) this.flush();
   }
 

@@ -17,18 +17,15 @@ export class Output {
   private readonly buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   private length = 0;
 
-  /** Writes the bytes from `start` on, and a newline. */
-  line(bytes: Uint8Array, start = 0): void {
+  /** Writes the bytes and a newline. */
+  line(bytes: Uint8Array): void {
     const { buffer } = this;
     if (this.length + bytes.length + 1 > BUFFER_BYTES) this.flush();
     if (bytes.length + 1 > BUFFER_BYTES) {
-      writeAll(bytes.subarray(start));
+      writeAll(bytes);
     } else {
-      // Moved within the buffer, for a view of a short array would cost more than the copy.
       buffer.set(bytes, this.length);
-      if (start > 0)
-        buffer.copyWithin(this.length, this.length + start, this.length + bytes.length);
-      this.length += bytes.length - start;
+      this.length += bytes.length;
     }
     buffer[this.length] = 0x0a;
     this.length += 1;

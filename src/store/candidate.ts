@@ -8,7 +8,6 @@ import {
   type NostrEvent,
   parseEvent,
 } from "../protocol/event.ts";
-import { packPayload, payloadText } from "./payload.ts";
 import { type EventKeys, eventKeys } from "./term.ts";
 
 export interface Candidate {
@@ -18,18 +17,14 @@ export interface Candidate {
   /** Unix seconds, 0 = never. */
   readonly expires: number;
   readonly keys: EventKeys;
-  /** What is stored. May lie in a ring: copied when it is. */
-  readonly payload: Buffer;
-  /** The event's JSON, UTF-8: the payload without its header. */
+  /** The event's JSON, UTF-8, as `encodeEvent` writes it. May lie in a ring. */
   readonly text: Buffer;
 }
 
 /** `json` is `encodeEvent`'s of the same event. */
 export function makeCandidate(event: NostrEvent, json: string, expires: number): Candidate {
   const { id, created_at, kind } = event;
-  const payload = packPayload(json);
-  const text = payloadText(payload);
-  return { id, created_at, kind, expires, keys: eventKeys(event), payload, text };
+  return { id, created_at, kind, expires, keys: eventKeys(event), text: Buffer.from(json) };
 }
 
 export function candidateOf(event: NostrEvent): Candidate {

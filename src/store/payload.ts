@@ -1,50 +1,66 @@
-// What is stored of an event: its JSON text as one msgpack string. Serving it is then a copy of
-// bytes into a frame, with nothing decoded or encoded (docs/architecture.md has the figures). Any
-// msgpack reader can read a row; other msgpack types are left free for other forms.
+// What is stored of an event: one msgpack value, which any msgpack reader can read.
 //
-//   text ≤ 31 bytes      a0 + length | UTF-8         (no event is that short)
-//   text ≤ 255 bytes     d9 | u8  length | UTF-8
-//   text ≤ 65,535 bytes  da | u16 length | UTF-8     (big-endian)
-//   else                 db | u32 length | UTF-8
+//   bin   its JSON text, packed (packed-text.ts)
+//   str   the text itself: texts of no form that can be packed, and rows of earlier builds
+//
+//   c4 | u8  length | bytes      c5 | u16 length | bytes      c6 | u32 length | bytes
+//   d9 | u8  length | UTF-8      da | u16 length | UTF-8      db | u32 length | UTF-8
 
 import { Packr } from "msgpackr/pack"; // all of it takes four times as long to load
+import { PACKED_KEYS_BYTES, packedBytesMax, packText, TextUnpacker } from "./packed-text.ts";
 
+const BIN_8 = 0xc4;
+const BIN_32 = 0xc6;
 const STR_8 = 0xd9;
-const STR_16 = 0xda;
 const STR_32 = 0xdb;
 
 const packr = new Packr();
+/** Grows with the longest text. */
+let scratch = new Uint8Array(2 ** 16);
 
-/** msgpackr encodes a string straight into the payload, faster than Buffer.from alone. */
-export function packPayload(json: string): Buffer {
-  return packr.pack(json);
+/** `text` is an event's JSON, UTF-8, as `encodeEvent` writes it; any other is kept as it is. */
+export function packPayload(text: Buffer): Buffer {
+  const bytesMax = packedBytesMax(text.length);
+  if (scratch.length < bytesMax) scratch = new Uint8Array(2 * bytesMax);
+  const length = packText(text, scratch);
+  return packr.pack(length < 0 ? text.toString() : scratch.subarray(0, length));
 }
 
 /** Enough of a payload to hold the id and the pubkey. */
 export const PAYLOAD_START_BYTES = 160;
 
-function headerBytesOf(payload: Uint8Array): number {
-  switch (payload[0]) {
-    case STR_8:
-      return 2;
-    case STR_16:
-      return 3;
-    case STR_32:
-      return 5;
-    default:
-      throw new Error(`database: unknown payload type ${payload[0]}`);
+/** In the text: `{"id":"<64>","pubkey":"<64>",`. */
+const TEXT_PUBKEY_AT = 83;
+const HEX_LENGTH = 64;
+const PUBKEY_BYTES = 32;
+
+/** The author's key, of a payload that may be cut off after its start. */
+export function payloadPubkey(payload: Uint8Array): string {
+  const bytes = Buffer.from(payload);
+  const start = headerBytesOf(payload);
+  if (isPacked(payload)) {
+    const keysEnd = start + PACKED_KEYS_BYTES;
+    return bytes.toString("hex", keysEnd - PUBKEY_BYTES, keysEnd);
   }
+  const at = start + TEXT_PUBKEY_AT;
+  return bytes.toString("latin1", at, at + HEX_LENGTH);
 }
 
-/** The start of the text, of a payload that is cut off. */
-export function payloadStart(payload: Uint8Array): Buffer {
-  const { buffer, byteOffset, byteLength } = payload;
-  const headerBytes = headerBytesOf(payload);
-  return Buffer.from(buffer, byteOffset + headerBytes, byteLength - headerBytes);
+function isPacked(payload: Uint8Array): boolean {
+  return (payload[0] as number) <= BIN_32;
 }
 
-/** Where the text starts. Throws on anything that `packPayload` doesn't write. */
-export function textStart(payload: Uint8Array): number {
+function headerBytesOf(payload: Uint8Array): number {
+  const type = payload[0] as number;
+  const isBin = type >= BIN_8 && type <= BIN_32;
+  if (!isBin && !(type >= STR_8 && type <= STR_32)) {
+    throw new Error(`database: unknown payload type ${type}`);
+  }
+  return 1 + 2 ** (type - (isBin ? BIN_8 : STR_8));
+}
+
+/** Where the value starts. Throws on anything that `packPayload` doesn't write. */
+function valueStart(payload: Uint8Array): number {
   const headerBytes = headerBytesOf(payload);
   let length = 0;
   for (let i = 1; i < headerBytes; i++) length = length * 256 + (payload[i] as number);
@@ -55,25 +71,23 @@ export function textStart(payload: Uint8Array): number {
 }
 
 /**
- * In SQL, the JSON text of `payload`: what comes after its header. SQLite copies it for nothing,
- * while a view of a part of what it gives costs as much again as the reading (see `textOf`).
+ * Payloads' texts. Those of one batch share memory, so what is kept for long is better copied.
+ * Owned by one thread.
  */
-export const TEXT_SQL =
-  "substr(payload, iif(length(payload) < 258, 3, iif(length(payload) < 65539, 4, 6)))";
+export class PayloadReader {
+  private readonly unpacker = new TextUnpacker();
 
-const OPEN_BRACE = 0x7b;
-
-/**
- * What `TEXT_SQL` gives, as a Buffer. Not by `Buffer.from`, which asks the array for its memory,
- * and so has the engine move it.
- */
-export function textOf(bytes: Uint8Array): Buffer {
-  if (bytes[0] !== OPEN_BRACE) throw new Error("database: a payload that is no event");
-  return Object.setPrototypeOf(bytes, Buffer.prototype) as Buffer;
+  /** The event's JSON text, UTF-8. Throws on anything that `packPayload` doesn't write. */
+  text(payload: Uint8Array): Buffer {
+    const start = valueStart(payload);
+    if (isPacked(payload)) return this.unpacker.unpack(payload, start);
+    return this.unpacker.copy(payload, start);
+  }
 }
 
-/** The JSON text's bytes, in place. Throws on anything that `packPayload` doesn't write. */
+const payloads = new PayloadReader();
+
+/** The same, for who reads a payload now and then. */
 export function payloadText(payload: Uint8Array): Buffer {
-  const start = textStart(payload);
-  return Buffer.from(payload.buffer, payload.byteOffset + start, payload.byteLength - start);
+  return payloads.text(payload);
 }

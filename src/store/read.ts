@@ -4,7 +4,7 @@
 // from being checkpointed.
 
 import type { Database, Statement } from "bun:sqlite";
-import { TEXT_SQL, textOf } from "./payload.ts";
+import { PayloadReader } from "./payload.ts";
 import { EntryRange, RowLookup } from "./rows.ts";
 import { mergeEntries, Tail } from "./tail.ts";
 import { isTallied, takenKey, Tally } from "./tally.ts";
@@ -20,6 +20,8 @@ export interface StoredText {
   readonly text: Buffer;
 }
 
+type StoredRow = [seq: number, expires: number, payload: Uint8Array];
+
 export class EventReader {
   private readonly db: Database;
   private readonly begin: Statement;
@@ -33,6 +35,7 @@ export class EventReader {
   private readonly selectAfter: Statement;
   private readonly bySeq: RowLookup;
   private readonly range: EntryRange;
+  private readonly payloads = new PayloadReader();
 
   constructor(db: Database) {
     this.db = db;
@@ -53,11 +56,11 @@ export class EventReader {
     );
     this.selectTally = db.prepare("SELECT upto, sums FROM tally WHERE key = ?");
     this.selectAfter = db.prepare(
-      `SELECT seq, expires, ${TEXT_SQL} FROM event
+      `SELECT seq, expires, payload FROM event
        WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3`,
     );
     this.range = new EntryRange(db);
-    this.bySeq = new RowLookup(db, `SELECT seq, expires, ${TEXT_SQL} FROM event WHERE seq`, 0);
+    this.bySeq = new RowLookup(db, "SELECT seq, expires, payload FROM event WHERE seq", 0);
   }
 
   /** One transaction for all that `body` reads: a third of a small statement's cost is its own. */
@@ -149,22 +152,22 @@ export class EventReader {
   /** The events that are still there, in no order. */
   texts(seqs: readonly number[]): StoredText[] {
     const found: StoredText[] = [];
-    this.bySeq.each(seqs, (row) => found.push(storedText(row as [number, number, Uint8Array])));
+    this.bySeq.each(seqs, (row) => found.push(this.storedText(row as StoredRow)));
     return found;
   }
 
   /** Events with after < seq <= upTo in commit order, at most `limit`. */
   textsAfter(after: number, upTo: number, limit: number): StoredText[] {
     const rows = this.selectAfter.values(after, upTo, limit);
-    return (rows as [number, number, Uint8Array][]).map(storedText);
+    return (rows as StoredRow[]).map((row) => this.storedText(row));
+  }
+
+  private storedText([seq, expires, payload]: StoredRow): StoredText {
+    return { seq, expires, text: this.payloads.text(payload) };
   }
 }
 
 function isBefore(a: TermEntry, b: TermEntry): boolean {
   if (a[0] !== b[0]) return a[0] < b[0];
   return a[1] !== b[1] ? a[1] < b[1] : a[2] < b[2];
-}
-
-function storedText([seq, expires, bytes]: [number, number, Uint8Array]): StoredText {
-  return { seq, expires, text: textOf(bytes) };
 }

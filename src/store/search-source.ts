@@ -2,7 +2,7 @@
 // were removed. Reads the events' database; owned by the thread that indexes.
 
 import type { Database, Statement } from "bun:sqlite";
-import { TEXT_SQL, textOf } from "./payload.ts";
+import { PayloadReader } from "./payload.ts";
 
 export interface SourceEvent {
   readonly seq: number;
@@ -43,6 +43,7 @@ export class SearchSource {
   private readonly selectFirstRemoval: Statement;
   private readonly selectSeqs: Statement;
   private readonly selectId: Statement;
+  private readonly payloads = new PayloadReader();
 
   constructor(db: Database, kinds: Iterable<number>) {
     this.db = db;
@@ -51,7 +52,7 @@ export class SearchSource {
       `SELECT seq, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'history'), 0) FROM head`,
     );
     this.selectEvents = db.prepare(
-      `SELECT seq, ${TEXT_SQL} AS text FROM event WHERE seq > ?1 AND seq <= ?2
+      `SELECT seq, payload FROM event WHERE seq > ?1 AND seq <= ?2
        AND kind IN (${[...kinds].join(", ")}) AND (expires = 0 OR expires > ?3) ORDER BY seq`,
     );
     this.selectRemovals = db.prepare("SELECT n, seq FROM history WHERE n > ? ORDER BY n LIMIT ?");
@@ -96,8 +97,9 @@ export class SearchSource {
     const upTo = Math.min(after + SEQS_MAX, head);
     let bytes = 0;
     for (const row of this.selectEvents.iterate(after, upTo, now)) {
-      const { seq, text } = row as unknown as { seq: number; text: Uint8Array };
-      events.push({ seq, text: textOf(text) });
+      const { seq, payload } = row as unknown as { seq: number; payload: Uint8Array };
+      const text = this.payloads.text(payload);
+      events.push({ seq, text });
       bytes += text.length;
       if (events.length < EVENTS_MAX && bytes < BYTES_MAX) continue;
       return { events, lastSeq: seq };

@@ -3,10 +3,10 @@
 
 import type { Database, Statement } from "bun:sqlite";
 import type { NostrEvent } from "../protocol/event.ts";
-import { decodeText, textPubkey } from "./candidate.ts";
+import { decodeText } from "./candidate.ts";
 import type { History, Removal } from "./history.ts";
 import type { KnownKeys } from "./known-keys.ts";
-import { PAYLOAD_START_BYTES, payloadStart, payloadText } from "./payload.ts";
+import { PAYLOAD_START_BYTES, payloadPubkey, payloadText } from "./payload.ts";
 import { FirstEntries } from "./rows.ts";
 import type { Head, Tail } from "./tail.ts";
 import type { Tallies } from "./tallies.ts";
@@ -131,7 +131,7 @@ export class StoredEvents {
       [Uint8Array, number, number, Uint8Array] | undefined;
     if (row === undefined) return null;
     const [id, created_at, kind, start] = row;
-    const pubkey = textPubkey(payloadStart(start));
+    const pubkey = payloadPubkey(start);
     return { id: Buffer.from(id).toString("hex"), pubkey, created_at, kind };
   }
 

@@ -18,6 +18,7 @@ import { History, type HistoryEntry, type Removal } from "./history.ts";
 import { goneKeys, Judge } from "./judge.ts";
 import { KeyFilter } from "./key-filter.ts";
 import { KnownKeys } from "./known-keys.ts";
+import { packPayload } from "./payload.ts";
 import { Merger, type MergerOptions } from "./merge.ts";
 import type { Pending } from "./pending.ts";
 import { RowInserter } from "./rows.ts";
@@ -349,7 +350,7 @@ export class EventWriter {
       verdicts[index] = { accepted: true, reason: "", seq };
       const { id, created_at, kind, expires } = candidate;
       const idBytes = Buffer.from(id, "hex");
-      events.push(seq, idBytes, created_at, kind, expires, candidate.payload);
+      events.push(seq, idBytes, created_at, kind, expires, packPayload(candidate.text));
       for (const row of termRows(candidate, candidate.keys, seq)) rows.push(row);
     }
     this.events.insert(events);

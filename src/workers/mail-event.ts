@@ -5,13 +5,12 @@ import type { Settings } from "../config/options.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { type Candidate, textId } from "../store/candidate.ts";
-import { payloadText } from "../store/payload.ts";
 import { MAIL } from "./mail.ts";
 
 // event: f64 seq | f64 created_at | f64 expires | f64 × 3 keys (id, address, deletedAddress)
 //        | u32 owners | u32 flags | u32 kind | u32 term count | u32 connId | u32 message bytes
 //        | f64 × owners (deletedIds) | f64 × owners (vanished) | f64 × terms
-//        | u16 × terms (marks) | payload
+//        | u16 × terms (marks) | text
 
 const EVENT_HEADER_BYTES = 72;
 const MARK_BYTES = 2;
@@ -20,13 +19,12 @@ const KEYS_BYTES = 6 * 8 + 4 * MARK_BYTES;
 /** A special deletion has three terms for a tag; a special gift wrap two, and two of an owner. */
 const TAG_KEYS_BYTES = Math.max(3 * (8 + MARK_BYTES), 2 * (8 + MARK_BYTES) + 2 * 8);
 const IS_SPECIAL = 1;
-const PAYLOAD_HEADER_BYTES = 5;
 
 /** Of any event that is admitted. */
 export function eventMailBytesMax(settings: Settings): number {
   const { "events.bytes_max": bytesMax, "events.tags_max": tagsMax } = settings;
   const keysBytes = KEYS_BYTES + TAG_KEYS_BYTES * tagsMax;
-  return EVENT_HEADER_BYTES + keysBytes + PAYLOAD_HEADER_BYTES + bytesMax;
+  return EVENT_HEADER_BYTES + keysBytes + bytesMax;
 }
 
 export interface EventMail extends Candidate {
@@ -44,7 +42,7 @@ export function eventMailBytes(candidate: Candidate): number {
   const { terms, marks, deletedIds, vanished } = candidate.keys;
   const keysCount = terms.length + deletedIds.length + vanished.length;
   const keysBytes = 8 * keysCount + MARK_BYTES * marks.length;
-  return EVENT_HEADER_BYTES + keysBytes + candidate.payload.length;
+  return EVENT_HEADER_BYTES + keysBytes + candidate.text.length;
 }
 
 /** Blocks while the ring is full. */
@@ -79,7 +77,7 @@ function writeEvent(
   connId: number,
   messageBytes: number,
 ): void {
-  const { keys, payload } = candidate;
+  const { keys, text } = candidate;
   const { view } = out;
   view.setFloat64(at, seq, true);
   view.setFloat64(at + 8, candidate.created_at, true);
@@ -100,7 +98,7 @@ function writeEvent(
     view.setUint16(keysAt, mark, true);
     keysAt += MARK_BYTES;
   }
-  out.bytes.set(payload, keysAt);
+  out.bytes.set(text, keysAt);
   out.commit(MAIL.event, eventMailBytes(candidate));
 }
 
@@ -130,7 +128,7 @@ export function readEventSeq(ring: RingConsumer): number {
   return ring.view.getFloat64(ring.offset, true);
 }
 
-/** The payload stays in the ring: whoever keeps it beyond the batch copies it. */
+/** The text stays in the ring: whoever keeps it beyond the batch copies it. */
 export function readEvent(ring: RingConsumer): EventMail {
   const { view, offset: at } = ring;
   const owners = view.getUint32(at + 48, true);
@@ -140,8 +138,7 @@ export function readEvent(ring: RingConsumer): EventMail {
   const terms = readKeys(view, termsAt, termCount);
   const marksAt = termsAt + 8 * termCount;
   const marks = readMarks(view, marksAt, termCount);
-  const payload = ring.bytes.subarray(marksAt + MARK_BYTES * termCount, at + ring.length);
-  const text = payloadText(payload);
+  const text = ring.bytes.subarray(marksAt + MARK_BYTES * termCount, at + ring.length);
   return {
     id: textId(text),
     seq: view.getFloat64(at, true),
@@ -161,7 +158,6 @@ export function readEvent(ring: RingConsumer): EventMail {
     kind: view.getUint32(at + 56, true),
     connId: view.getUint32(at + 64, true),
     messageBytes: view.getUint32(at + 68, true),
-    payload,
     text,
   };
 }

@@ -174,7 +174,7 @@ test("a thread that fails takes the relay with it, and a line says which and why
     db.run("UPDATE head SET seq = seq + 1, part = part + 1, turn = turn + 1");
   }
   expect(await relay.process.exited).toBe(70);
-  const why = "database: a payload that is no event";
+  const why = "database: unknown payload type 0";
   await relay.logged(new RegExp(` error pool: the writer 0 thread has failed, .*: ${why}$`));
   expect((await client.closed).code).toBe(1006);
 

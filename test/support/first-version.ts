@@ -3,6 +3,7 @@
 // them.
 
 import { Database } from "bun:sqlite";
+import { pack } from "msgpackr";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import { databasePath } from "../../src/store/schema.ts";
@@ -47,7 +48,8 @@ export function makeFirstVersion(
     const insertEvent = db.prepare("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)");
     const insertTerm = db.prepare("INSERT INTO term VALUES (?, ?, ?, ?, ?)");
     for (const [seq, event] of rows) {
-      const { id, created_at, kind, expires, payload } = candidateOf(event);
+      const { id, created_at, kind, expires, text } = candidateOf(event);
+      const payload = pack(text.toString());
       insertEvent.run(seq, Buffer.from(id, "hex"), created_at, kind, expires, payload);
       for (let key = 1; key <= 3; key++) insertTerm.run(key, -created_at, 0, seq, kind);
     }
