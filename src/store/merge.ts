@@ -59,7 +59,7 @@ export class Merger {
     this.tallies = tallies;
     this.begun = db.prepare("UPDATE head SET merging = ?");
     this.ended = db.prepare("UPDATE head SET merged = ?");
-    this.deleteParts = db.prepare("DELETE FROM tail WHERE seq <= ?");
+    this.deleteParts = db.prepare("DELETE FROM tail_run WHERE seq <= ?");
   }
 
   /** One step of about so many rows; true when there is more to do. */

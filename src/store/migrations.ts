@@ -14,6 +14,7 @@ import { isMeant } from "./judge.ts";
 import { payloadText } from "./payload.ts";
 import { RowSorter } from "./row-sorter.ts";
 import { RowInserter } from "./rows.ts";
+import { Run } from "./run.ts";
 import { SUM_TABLES } from "./sum-tables.ts";
 import { TALLIES, TallyBuilder } from "./tallies.ts";
 import { eventKeys, kindKey, type TermRow, termRows, vanishedKey } from "./term.ts";
@@ -144,7 +145,40 @@ export const MIGRATIONS: readonly Migration[] = [
     heedVanishes(db, isThisRelay);
   },
   (db) => db.run(SUM_TABLES), // the writer fills them, while it has nothing else to do
+  shortenTail,
 ];
+
+/**
+ * The tail's runs in less room. A process of an earlier version that still runs misses their table,
+ * and ends: it could read neither these nor packed texts (payload.ts), which come with this version,
+ * too. Texts that are stored already stay as they are.
+ */
+function shortenTail(db: Database): void {
+  const parts = db.query("SELECT part, seq, entries, removed FROM tail ORDER BY part").values();
+  db.run("DROP TABLE tail");
+  db.run(`CREATE TABLE tail_run (
+    part INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    rows BLOB NOT NULL,        -- run.ts
+    removed BLOB NOT NULL
+  ) STRICT`);
+  const insert = db.query("INSERT INTO tail_run VALUES (?, ?, ?, ?)");
+  for (const [part, seq, entries, removed] of parts as [number, number, Uint8Array, Uint8Array][]) {
+    insert.run(part, seq, Run.of(longRows(entries)).encode(), removed);
+  }
+}
+
+/** Five columns, one after the other, each number as f64. */
+function longRows(entries: Uint8Array): TermRow[] {
+  const cells = new Float64Array(entries.slice().buffer);
+  const length = cells.length / COLUMNS;
+  return Array.from({ length }, (_, i) => {
+    const [key, age, order, seq, info] = [0, 1, 2, 3, 4].map(
+      (column) => cells[column * length + i],
+    );
+    return { key, age, order, seq, info } as TermRow;
+  });
+}
 
 /**
  * Requests to vanish (NIP-62) that were stored by versions to which they were events like any

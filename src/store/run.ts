@@ -4,7 +4,9 @@
 import type { TermRow } from "./term.ts";
 
 const COLUMNS = 5;
-const CELL_BYTES = 8;
+/** Age, order, seq: all rows of an event but one have the same. */
+const PLACE_CELLS = 3;
+const TWO_32 = 2 ** 32;
 
 /** Ascending by key, age, order, seq: newest first under each key, ties by lowest id. */
 export class Run {
@@ -14,11 +16,9 @@ export class Run {
   readonly orders: Float64Array;
   readonly seqs: Float64Array;
   readonly infos: Float64Array;
-  private readonly cells: Float64Array;
 
   private constructor(cells: Float64Array) {
     const length = cells.length / COLUMNS;
-    this.cells = cells;
     this.length = length;
     this.keys = cells.subarray(0, length);
     this.ages = cells.subarray(length, 2 * length);
@@ -39,19 +39,61 @@ export class Run {
     return run;
   }
 
-  /** The columns one after another, each number as f64. */
+  /**
+   * As it is stored, half as long as in memory. First the places, each once, for a whole event has
+   * one or two of them; then the rows, a column each.
+   *
+   *   f64 count of places | f64 × 3 each (age, order, seq)
+   *   | f64 key of each row | u32 which place | u32 the low half of its info | u16 the rest of it
+   */
   encode(): Uint8Array {
-    const { buffer, byteOffset, byteLength } = this.cells;
-    return new Uint8Array(buffer, byteOffset, byteLength);
+    const { length, keys, infos } = this;
+    const { places, of } = this.places();
+    const encoded = new EncodedRun(places.length / PLACE_CELLS, length);
+    encoded.places.set(places);
+    encoded.keys.set(keys);
+    encoded.of.set(of);
+    for (let i = 0; i < length; i++) {
+      const info = infos[i] as number;
+      encoded.lows[i] = info;
+      encoded.highs[i] = info / TWO_32;
+    }
+    return encoded.bytes;
+  }
+
+  private places(): { places: number[]; of: Uint32Array } {
+    const places: number[] = [];
+    const bySeq = new Map<number, number>();
+    const of = new Uint32Array(this.length);
+    for (let i = 0; i < this.length; i++) {
+      const age = this.ages[i] as number;
+      const order = this.orders[i] as number;
+      const seq = this.seqs[i] as number;
+      let at = bySeq.get(seq);
+      const base = PLACE_CELLS * (at ?? 0);
+      if (at === undefined || places[base] !== age || places[base + 1] !== order) {
+        const next = places.length / PLACE_CELLS;
+        places.push(age, order, seq);
+        if (at === undefined) bySeq.set(seq, next);
+        at = next;
+      }
+      of[i] = at;
+    }
+    return { places, of };
   }
 
   static decode(bytes: Uint8Array): Run {
-    if (bytes.byteLength % (COLUMNS * CELL_BYTES) !== 0) {
-      throw new Error(`database: a part of the index has ${bytes.byteLength} bytes`);
+    const { places, keys, of, lows, highs } = EncodedRun.read(bytes);
+    const run = Run.ofLength(keys.length);
+    run.keys.set(keys);
+    for (let i = 0; i < run.length; i++) {
+      const at = PLACE_CELLS * (of[i] as number);
+      run.ages[i] = places[at] as number;
+      run.orders[i] = places[at + 1] as number;
+      run.seqs[i] = places[at + 2] as number;
+      run.infos[i] = (lows[i] as number) + (highs[i] as number) * TWO_32;
     }
-    const aligned = bytes.byteOffset % CELL_BYTES === 0 ? bytes : bytes.slice();
-    const { buffer, byteOffset, byteLength } = aligned;
-    return new Run(new Float64Array(buffer, byteOffset, byteLength / CELL_BYTES));
+    return run;
   }
 
   static merge(a: Run, b: Run): Run {
@@ -114,6 +156,43 @@ export class Run {
     this.orders[at] = from.orders[i] as number;
     this.seqs[at] = from.seqs[i] as number;
     this.infos[at] = from.infos[i] as number;
+  }
+}
+
+const F64 = 8;
+const PLACE_BYTES = PLACE_CELLS * F64;
+const ROW_BYTES = F64 + 4 + 4 + 2;
+
+/** The bytes of a run as they are stored, by their parts. */
+class EncodedRun {
+  readonly bytes: Uint8Array;
+  readonly places: Float64Array;
+  readonly keys: Float64Array;
+  readonly of: Uint32Array;
+  readonly lows: Uint32Array;
+  readonly highs: Uint16Array;
+
+  constructor(placeCount: number, rowCount: number, from: ArrayBuffer | null = null) {
+    const keysAt = F64 + placeCount * PLACE_BYTES;
+    const ofAt = keysAt + rowCount * F64;
+    const buffer = from ?? new ArrayBuffer(keysAt + rowCount * ROW_BYTES);
+    this.bytes = new Uint8Array(buffer);
+    this.places = new Float64Array(buffer, F64, placeCount * PLACE_CELLS);
+    this.keys = new Float64Array(buffer, keysAt, rowCount);
+    this.of = new Uint32Array(buffer, ofAt, rowCount);
+    this.lows = new Uint32Array(buffer, ofAt + 4 * rowCount, rowCount);
+    this.highs = new Uint16Array(buffer, ofAt + 8 * rowCount, rowCount);
+    if (from === null) new Float64Array(buffer, 0, 1)[0] = placeCount;
+  }
+
+  static read(bytes: Uint8Array): EncodedRun {
+    const { buffer } = bytes.slice(); // aligned
+    const placeCount = buffer.byteLength < F64 ? -1 : (new Float64Array(buffer, 0, 1)[0] as number);
+    const rowCount = (buffer.byteLength - F64 - placeCount * PLACE_BYTES) / ROW_BYTES;
+    if (!(placeCount >= 0 && rowCount >= 0 && Number.isInteger(placeCount + rowCount))) {
+      throw new Error(`database: a part of the index has ${bytes.byteLength} bytes`);
+    }
+    return new EncodedRun(placeCount, rowCount, buffer);
   }
 }
 

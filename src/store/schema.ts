@@ -2,12 +2,12 @@
 // `application_id` says whose file it is. A newer file is refused, an older one migrated, in one
 // transaction, before anything else touches it.
 //
-//   event  one row an event; `seq` grows in commit order, across processes, and is never reused
-//   term   the inverted index: (key, −created_at, id's first 48 bits, seq) → info (term.ts)
-//   tail   what is not in `term` yet of the index, a blob for each commit (tail.ts)
+//   event     one row an event; `seq` grows in commit order, across processes, and is never reused
+//   term      the inverted index: (key, −created_at, id's first 48 bits, seq) → info (term.ts)
+//   tail_run  what is not in `term` yet of the index, a blob for each commit (tail.ts)
 //   history, gone, erase   what became of events, and what must not come back (history.ts, gone.ts)
-//   head   one row: the last `seq` given out, and how far the tail has been moved
-//   tally  how many entries of `term` say what, for keys that have many (tallies.ts)
+//   head      one row: the last `seq` given out, and how far the tail has been moved
+//   tally     how many entries of `term` say what, for keys that have many (tallies.ts)
 //   sum_set, sums, taken   running sums for syncs, and what they are to lose (sum-tables.ts)
 
 import { Database, SQLiteError } from "bun:sqlite";

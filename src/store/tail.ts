@@ -1,13 +1,13 @@
 // The tail of the index: the rows of the newest events, which are not in the table `term` yet. Rows
 // of one event belong all over that table, and a commit that put them there would write a page for
-// nearly each of them. So a commit appends its rows as one blob to the table `tail`; every thread
-// that needs them keeps them in memory; and many commits' rows are moved into `term` at a time, in
-// order (merge.ts).
+// nearly each of them. So a commit appends its rows as one blob to the table `tail_run`; every
+// thread that needs them keeps them in memory; and many commits' rows are moved into `term` at a
+// time, in order (merge.ts).
 //
-//   tail   one row a commit: its number, the last `seq` so far, a run of index rows (run.ts), and
-//          the seqs of events removed by it whose rows are still in the tail
-//   head   seq: the last given out; part: the number of the last row of `tail`; merged: all rows of
-//          events up to this seq are in `term`; merging: some rows of events up to this one are
+//   tail_run  one row a commit: its number, the last `seq` so far, a run of index rows (run.ts),
+//             and the seqs of events removed by it whose rows are still in the tail
+//   head      seq: the last given out; part: the number of the last row of `tail_run`; merged: all
+//             rows of events up to this seq are in `term`; merging: some rows up to this one are
 //
 // A run may also have rows that say what a tally is to lose (tallies.ts): their keys are no
 // entry's, and they leave the tail for the tally.
@@ -55,7 +55,7 @@ export class Tail {
     this.strongKeys = sink === null ? null : new Set();
     this.selectHead = db.prepare("SELECT seq, part, merged, merging, turn FROM head");
     this.selectParts = db.prepare(
-      "SELECT part, entries, removed FROM tail WHERE part > ? ORDER BY part",
+      "SELECT part, rows, removed FROM tail_run WHERE part > ? ORDER BY part",
     );
   }
 
@@ -75,9 +75,9 @@ export class Tail {
    */
   private load(upTo: number): void {
     const rows = this.selectParts.values(this.part) as [number, Uint8Array, Uint8Array][];
-    for (const [part, entries, removed] of rows) {
+    for (const [part, run, removed] of rows) {
       if (part !== this.part + 1) this.sink?.onGap();
-      this.add(part, Run.decode(entries), decodeSeqs(removed));
+      this.add(part, Run.decode(run), decodeSeqs(removed));
     }
     if (this.part >= upTo) return;
     this.part = upTo;

@@ -104,7 +104,7 @@ export class EventWriter {
     this.sums = new SumKeeper(db, options.synchronous);
     this.selectHead = db.prepare("SELECT seq FROM head");
     this.updateHead = db.prepare("UPDATE head SET seq = ?, part = ?, turn = turn + 1");
-    this.insertPart = db.prepare("INSERT INTO tail VALUES (?, ?, ?, ?)");
+    this.insertPart = db.prepare("INSERT INTO tail_run VALUES (?, ?, ?, ?)");
     this.selectExpired = db.prepare(
       `SELECT seq FROM term JOIN event USING (seq)
        WHERE key = ?1 AND age BETWEEN 1 AND ?2 AND expires BETWEEN 1 AND ?2 LIMIT ?3`,

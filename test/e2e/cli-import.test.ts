@@ -186,7 +186,7 @@ test("its end leaves the whole index in its table, whoever wrote before", async 
     using db = new Database(path);
     const [head] = db.query("SELECT seq, merged, merging FROM head").values();
     expect(head).toEqual(Array(3).fill(name === "first.jsonl" ? 10 : 30));
-    expect(db.query("SELECT count(*) FROM tail").values()).toEqual([[0]]);
+    expect(db.query("SELECT count(*) FROM tail_run").values()).toEqual([[0]]);
     expect(checkIndex(db)).toEqual([]);
   }
   expect(await exported("moved")).toBe(asLines(events));

@@ -32,7 +32,7 @@ function everything(db: Database) {
   return {
     ...contents(db),
     terms: of("SELECT * FROM term ORDER BY key, age, ord, seq"),
-    tail: of("SELECT part, seq, hex(entries), hex(removed) FROM tail ORDER BY part"),
+    tail: of("SELECT part, seq, hex(rows), hex(removed) FROM tail_run ORDER BY part"),
     tallies: of("SELECT key, upto, hex(sums) FROM tally ORDER BY key"),
     head: of("SELECT * FROM head"),
   };

@@ -95,7 +95,7 @@ describe("a writer", () => {
     using store = new TestStore();
     store.write(makeEvent({ content: "first" }));
     const meanwhile: (() => void)[] = [];
-    const db = interrupted(store.db, "FROM tail WHERE part", () => meanwhile.pop()?.());
+    const db = interrupted(store.db, "FROM tail_run WHERE part", () => meanwhile.pop()?.());
     const writer = new EventWriter(db, { ...store.options, tailEvents: 1000 });
     while (writer.maintain()); // it has learnt all there is
     const other = store.openWriter();

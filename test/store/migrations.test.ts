@@ -20,11 +20,12 @@ import {
 import { VANISHED } from "../../src/store/verdict.ts";
 import { EventWriter } from "../../src/store/write.ts";
 import { checkIndex } from "../support/check-index.ts";
+import { makeFourthVersion } from "../support/earlier-version.ts";
 import { contentOf, makeFirstVersion, type SeqAndEvent } from "../support/first-version.ts";
 import { NaiveStore } from "../support/naive-store.ts";
 import { naiveScan, randomFilter, type RawFilter } from "../support/random-filters.ts";
 import { TempDir } from "../support/temp-dir.ts";
-import { storeOptions } from "../support/test-store.ts";
+import { storeOptions, TestStore } from "../support/test-store.ts";
 import {
   author,
   type Dice,
@@ -116,7 +117,7 @@ describe("a database of the first version", () => {
     expect(db.query(schema).values()).toEqual(fresh.query(schema).values());
     expect(db.query("PRAGMA user_version").values()).toEqual([[SCHEMA_VERSION]]);
     expect(db.query("SELECT * FROM head").values()).toEqual([[1, 8, 0, 8, 8, 0]]);
-    expect(db.query("SELECT * FROM tail").values()).toEqual([]);
+    expect(db.query("SELECT * FROM tail_run").values()).toEqual([]);
     expect(checkIndex(db)).toEqual([]);
     expect(readdirSync(dir.path).filter((name) => !name.startsWith("nandu.db"))).toEqual([]);
     const next = makeEvent({ content: "next" });
@@ -238,6 +239,44 @@ describe("a migration that does not end", () => {
       new Error(`can't open the database ${path}: table head_before already exists`),
     );
     expect(contentOf(db)).toEqual(before);
+  });
+});
+
+describe("a database of the fourth version", () => {
+  test("answers as before, with events still in the tail of the index, removed ones among them", () => {
+    forEachSeed(20, (dice) => {
+      using store = new TestStore();
+      const made: NostrEvent[] = [];
+      for (let i = 0; i < 60; i++) made.push(eventAmong(dice, made));
+      for (const event of made) store.write(event);
+      const filters = Array.from({ length: 20 }, () => [randomFilter(dice, made, 0.5)]);
+      const before = filters.map((filter) => answer(store.openReader(), filter));
+      const others = ["gone", "history", "head", "term"].map((table) => `SELECT * FROM ${table}`);
+      const rows = others.map((select) => store.db.query(select).values());
+      {
+        using old = new Database(databasePath(store.options.dataDir));
+        makeFourthVersion(old);
+      }
+      using db = openForWriting(store.options);
+      expect(db.query("PRAGMA user_version").values()).toEqual([[SCHEMA_VERSION]]);
+      expect(checkIndex(db)).toEqual([]);
+      expect(others.map((select) => db.query(select).values())).toEqual(rows);
+      const reader = new EventReader(db);
+      expect(filters.map((filter) => answer(reader, filter))).toEqual(before);
+    });
+  });
+
+  test("is no more read or written by a process of that version that still runs", () => {
+    using store = new TestStore();
+    store.writer.write([candidateOf(makeEvent())]);
+    using old = new Database(databasePath(store.options.dataDir));
+    makeFourthVersion(old);
+    const select = old.prepare("SELECT part, entries, removed FROM tail WHERE part > ?");
+    const insert = old.prepare("INSERT INTO tail VALUES (2, 2, x'', x'')");
+    expect(select.values(0)).toHaveLength(1);
+    openForWriting(store.options).close();
+    expect(() => select.values(0)).toThrow("no such table: tail");
+    expect(() => insert.run()).toThrow("no such table: tail");
   });
 });
 

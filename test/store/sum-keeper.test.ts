@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import type { Filter } from "../../src/protocol/filter.ts";
 import { parseFilter } from "../../src/protocol/filter.ts";
-import { databasePath, openForWriting, SCHEMA_VERSION } from "../../src/store/schema.ts";
+import { databasePath, openForWriting } from "../../src/store/schema.ts";
 import { BACKLOG_BUSY, SumKeeper } from "../../src/store/sum-keeper.ts";
 import {
   canonicalText,
@@ -17,6 +17,7 @@ import {
   readSumSets,
 } from "../../src/store/sum-sets.ts";
 import { checkSums } from "../support/check-sums.ts";
+import { makeFourthVersion } from "../support/earlier-version.ts";
 import { DiskFull, FailingDatabase } from "../support/failing-database.ts";
 import type { RawFilter } from "../support/random-filters.ts";
 import { runNandu } from "../support/relay-process.ts";
@@ -244,9 +245,10 @@ test("a database without sums gets them, and they are filled in", () => {
     const path = databasePath(store.options.dataDir);
     {
       using old = new Database(path);
+      makeFourthVersion(old);
       for (const table of ["sum_set", "sums", "taken"]) old.run(`DROP TABLE ${table}`);
       old.run("DROP TRIGGER summed_taken");
-      old.run(`PRAGMA user_version = ${SCHEMA_VERSION - 1}`);
+      old.run("PRAGMA user_version = 3");
     }
     using db = openForWriting(store.options);
     expect(db.query("SELECT id, filter, upto FROM sum_set").values()).toEqual([[0, "{}", 0]]);

@@ -61,13 +61,36 @@ describe("a run", () => {
 
   test("of torn bytes is refused", () => {
     const bytes = Run.of([{ key: 1, age: 2, order: 3, seq: 4, info: 5 }]).encode();
-    expect(() => Run.decode(bytes.subarray(1))).toThrow("a part of the index has 39 bytes");
-    expect(rowsOf(Run.decode(new Uint8Array(0)))).toEqual([]);
+    expect(bytes).toHaveLength(50);
+    for (let length = 0; length < bytes.length; length++) {
+      if (length === 32) continue; // a place without a row
+      const message = `a part of the index has ${length} bytes`;
+      expect(() => Run.decode(bytes.subarray(0, length))).toThrow(message);
+    }
+    const lies = bytes.slice();
+    for (const count of [-1, 0.5, 3, Number.NaN, Number.POSITIVE_INFINITY]) {
+      new Float64Array(lies.buffer)[0] = count;
+      expect(() => Run.decode(lies)).toThrow("a part of the index has 50 bytes");
+    }
+  });
+
+  test("says once where and when an event is, however many rows it has", () => {
+    const [age, order, seq] = [-1_700_000_000, 2 ** 48 - 1, 2 ** 40];
+    const row = (key: number, info: number): TermRow => ({ key, age, order, seq, info });
+    const infos = [0, 1, 65_535, 2 ** 32 - 1, 2 ** 32, 2 ** 47 + 2 ** 46 + 2 ** 45, 2 ** 48 - 1];
+    const rows = infos.map((info, i) => row(2 ** 48 - 9 + i, info));
+    expect(Run.of([...rows]).encode()).toHaveLength(8 + 24 + 18 * rows.length);
+    expect(rowsOf(Run.decode(Run.of([...rows]).encode()))).toEqual(rows);
+    const expiring = { ...row(2 ** 48 - 2, 7), age: 1_800_000_000 };
+    const taken = [0.5, 1.5].map((key) => ({ ...row(key, 3), age: -key, seq: seq + 0.5 }));
+    const all = [...taken, ...rows, expiring];
+    expect(Run.of([...all]).encode()).toHaveLength(8 + 4 * 24 + 18 * all.length);
+    expect(rowsOf(Run.decode(Run.of([...all]).encode()))).toEqual(all);
   });
 
   test("is read wherever its bytes lie", () => {
     const row = { key: 1, age: -2, order: 3, seq: 4, info: 5 };
-    const odd = new Uint8Array(41);
+    const odd = new Uint8Array(51);
     odd.set(Run.of([row]).encode(), 1);
     expect(rowsOf(Run.decode(odd.subarray(1)))).toEqual([row]);
   });
@@ -140,7 +163,7 @@ describe("the move into the table", () => {
     writer.write(events.slice(29).map(candidateOf));
     while (writer.maintain());
     expect(headOf(store)).toEqual([30, 30, 30]);
-    expect(store.db.query("SELECT count(*) FROM tail").values()).toEqual([[0]]);
+    expect(store.db.query("SELECT count(*) FROM tail_run").values()).toEqual([[0]]);
     expect(checkIndex(store.db)).toEqual([]);
     expect(readKind(store, 1)).toEqual(events.map((_, i) => i + 1));
   });
@@ -252,7 +275,7 @@ describe("moving all of the tail", () => {
     for (let times = 0; times < 2; times++) {
       store.writer.moveTail();
       expect(headOf(store)).toEqual([1, 1, 1]);
-      expect(store.db.query("SELECT count(*) FROM tail").values()).toEqual([[0]]);
+      expect(store.db.query("SELECT count(*) FROM tail_run").values()).toEqual([[0]]);
       expect(checkIndex(store.db)).toEqual([]);
     }
   });

@@ -264,7 +264,7 @@ describe("a database error in the middle of a batch", () => {
     },
     {
       desc: "a part of the index that can't be inserted",
-      breakIt: `CREATE TRIGGER broken BEFORE INSERT ON tail
+      breakIt: `CREATE TRIGGER broken BEFORE INSERT ON tail_run
                 BEGIN SELECT raise(FAIL, 'broken'); END`,
       mendIt: "DROP TRIGGER broken",
       message: "broken",

@@ -81,7 +81,7 @@ function checkTallies(
 
 /** Of events that are still there. */
 function tailRows(db: Database, problems: string[]): number[][] {
-  const parts = db.query("SELECT entries, removed FROM tail ORDER BY part").values();
+  const parts = db.query("SELECT rows, removed FROM tail_run ORDER BY part").values();
   const rows: number[][] = [];
   const removed = new Set<number>();
   for (const [entries, seqs] of parts as [Uint8Array, Uint8Array][]) {

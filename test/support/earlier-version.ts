@@ -1,0 +1,31 @@
+// A database of today as the fourth version would have it: texts not packed, and the tail of the
+// index in five columns of doubles.
+
+import type { Database } from "bun:sqlite";
+import { pack } from "msgpackr";
+import { payloadText } from "../../src/store/payload.ts";
+import { Run } from "../../src/store/run.ts";
+
+export function makeFourthVersion(db: Database): void {
+  db.transaction(() => {
+    const parts = db.query("SELECT part, seq, rows, removed FROM tail_run").values();
+    db.run("DROP TABLE tail_run");
+    db.run(`CREATE TABLE tail (
+    part INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    entries BLOB NOT NULL,
+    removed BLOB NOT NULL
+  ) STRICT`);
+    const insert = db.query("INSERT INTO tail VALUES (?, ?, ?, ?)");
+    for (const [part, seq, rows, removed] of parts as [number, number, Uint8Array, Uint8Array][]) {
+      const { keys, ages, orders, seqs, infos } = Run.decode(rows);
+      const columns = [keys, ages, orders, seqs, infos].flatMap((column) => [...column]);
+      insert.run(part, seq, new Uint8Array(Float64Array.from(columns).buffer), removed);
+    }
+    const update = db.query("UPDATE event SET payload = ? WHERE seq = ?");
+    for (const [seq, payload] of db.query("SELECT seq, payload FROM event").values()) {
+      update.run(pack(payloadText(payload as Uint8Array).toString()), seq as number);
+    }
+    db.run("PRAGMA user_version = 4");
+  })();
+}
