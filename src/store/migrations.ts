@@ -149,9 +149,9 @@ export const MIGRATIONS: readonly Migration[] = [
 ];
 
 /**
- * The tail's runs in less room. A process of an earlier version that still runs misses their table,
- * and ends: it could read neither these nor packed texts (payload.ts), which come with this version,
- * too. Texts that are stored already stay as they are.
+ * The tail's runs in less room. A process of an earlier version that still runs misses their
+ * table, and ends: it could read neither these nor packed texts (payload.ts), which come with this
+ * version, too. Texts that are stored already stay as they are.
  */
 function shortenTail(db: Database): void {
   const parts = db.query("SELECT part, seq, entries, removed FROM tail ORDER BY part").values();

@@ -189,7 +189,7 @@ class EncodedRun {
     const { buffer } = bytes.slice(); // aligned
     const placeCount = buffer.byteLength < F64 ? -1 : (new Float64Array(buffer, 0, 1)[0] as number);
     const rowCount = (buffer.byteLength - F64 - placeCount * PLACE_BYTES) / ROW_BYTES;
-    if (!(placeCount >= 0 && rowCount >= 0 && Number.isInteger(placeCount + rowCount))) {
+    if (![placeCount, rowCount].every((count) => Number.isInteger(count) && count >= 0)) {
       throw new Error(`database: a part of the index has ${bytes.byteLength} bytes`);
     }
     return new EncodedRun(placeCount, rowCount, buffer);

@@ -243,7 +243,7 @@ describe("a migration that does not end", () => {
 });
 
 describe("a database of the fourth version", () => {
-  test("answers as before, with events still in the tail of the index, removed ones among them", () => {
+  test("answers as before, with events in the tail of the index, removed ones among them", () => {
     forEachSeed(20, (dice) => {
       using store = new TestStore();
       const made: NostrEvent[] = [];

@@ -69,7 +69,7 @@ describe("a run", () => {
     }
     const lies = bytes.slice();
     for (const count of [-1, 0.5, 3, Number.NaN, Number.POSITIVE_INFINITY]) {
-      new Float64Array(lies.buffer)[0] = count;
+      new Float64Array(lies.buffer, 0, 1)[0] = count;
       expect(() => Run.decode(lies)).toThrow("a part of the index has 50 bytes");
     }
   });
