@@ -3,7 +3,6 @@
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { ExportRows } from "../store/export-rows.ts";
-import { PayloadReader } from "../store/payload.ts";
 import type { EventReader, TermEntry } from "../store/read.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { type Command, configure, EXIT_OK, parseFlags, parseTime, UsageError } from "./command.ts";
@@ -65,7 +64,6 @@ function newestFirst(reader: EventReader, since: number, until: number, visit: V
 class Printer {
   private readonly rows: ExportRows;
   private readonly output: Output;
-  private readonly payloads = new PayloadReader();
   private readonly fetchMax: number;
   private seqs: number[] = [];
   private now = 0;
@@ -88,8 +86,8 @@ class Printer {
     this.seqs = [];
   }
 
-  private readonly printOne = (expires: number, payload: Uint8Array): void => {
-    if (expires === 0 || expires > this.now) this.output.line(this.payloads.text(payload));
+  private readonly printOne = (expires: number, text: Buffer): void => {
+    if (expires === 0 || expires > this.now) this.output.line(text);
   };
 }
 

@@ -187,10 +187,10 @@ function longRows(entries: Uint8Array): TermRow[] {
 function heedVanishes(db: Database, isThisRelay: IsThisRelay): void {
   const newest = new Map<string, NostrEvent>();
   const payloads = db
-    .query("SELECT payload FROM term JOIN event USING (seq) WHERE key = ? AND event.kind = ?")
-    .values(kindKey(KIND_VANISH), KIND_VANISH) as [Uint8Array][];
-  for (const [payload] of payloads) {
-    const vanish = decodeText(payloadText(payload));
+    .query("SELECT id, payload FROM term JOIN event USING (seq) WHERE key = ? AND event.kind = ?")
+    .values(kindKey(KIND_VANISH), KIND_VANISH) as [Uint8Array, Uint8Array][];
+  for (const [id, payload] of payloads) {
+    const vanish = decodeText(payloadText(id, payload));
     const other = newest.get(vanish.pubkey);
     if (!isMeant(vanish, isThisRelay)) continue;
     if (other === undefined || isLater(versionOf(vanish), versionOf(other))) {
@@ -244,11 +244,11 @@ function buildIndex(db: Database, path: string): void {
   tallies.end();
 }
 
-type EventRow = [seq: number, expires: number, payload: Uint8Array];
+type EventRow = [seq: number, expires: number, id: Uint8Array, payload: Uint8Array];
 
 function* storedEvents(db: Database): Generator<EventRow> {
   const select = db.prepare(
-    "SELECT seq, expires, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
+    "SELECT seq, expires, id, payload FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
   );
   let after = 0;
   for (;;) {
@@ -260,9 +260,9 @@ function* storedEvents(db: Database): Generator<EventRow> {
 }
 
 /** None of an event that can't be read: the others are served all the same. */
-function rowsOf([seq, expires, payload]: EventRow): TermRow[] {
+function rowsOf([seq, expires, idBytes, payload]: EventRow): TermRow[] {
   try {
-    const event = decodeText(payloadText(payload));
+    const event = decodeText(payloadText(idBytes, payload));
     const { id, created_at, kind } = event;
     return termRows({ id, created_at, kind, expires }, eventKeys(event), seq);
   } catch (error) {

@@ -1,13 +1,13 @@
-// What is stored of an event: one msgpack value, which any msgpack reader can read.
+// What is stored of an event besides its columns: one msgpack value, as any msgpack reader knows.
 //
-//   bin   its JSON text, packed (packed-text.ts)
+//   bin   its JSON text, packed (packed-text.ts); the id it lacks is in its own column
 //   str   the text itself: texts of no form that can be packed, and rows of earlier builds
 //
 //   c4 | u8  length | bytes      c5 | u16 length | bytes      c6 | u32 length | bytes
 //   d9 | u8  length | UTF-8      da | u16 length | UTF-8      db | u32 length | UTF-8
 
 import { Packr } from "msgpackr/pack"; // all of it takes four times as long to load
-import { PACKED_KEYS_BYTES, packedBytesMax, packText, TextUnpacker } from "./packed-text.ts";
+import { PACKED_PUBKEY_AT, packedBytesMax, packText, TextUnpacker } from "./packed-text.ts";
 
 const BIN_8 = 0xc4;
 const BIN_32 = 0xc6;
@@ -26,7 +26,7 @@ export function packPayload(text: Buffer): Buffer {
   return packr.pack(length < 0 ? text.toString() : scratch.subarray(0, length));
 }
 
-/** Enough of a payload to hold the id and the pubkey. */
+/** Enough of a payload to hold the pubkey. */
 export const PAYLOAD_START_BYTES = 160;
 
 /** In the text: `{"id":"<64>","pubkey":"<64>",`. */
@@ -39,8 +39,8 @@ export function payloadPubkey(payload: Uint8Array): string {
   const bytes = Buffer.from(payload);
   const start = headerBytesOf(payload);
   if (isPacked(payload)) {
-    const keysEnd = start + PACKED_KEYS_BYTES;
-    return bytes.toString("hex", keysEnd - PUBKEY_BYTES, keysEnd);
+    const at = start + PACKED_PUBKEY_AT;
+    return bytes.toString("hex", at, at + PUBKEY_BYTES);
   }
   const at = start + TEXT_PUBKEY_AT;
   return bytes.toString("latin1", at, at + HEX_LENGTH);
@@ -77,10 +77,13 @@ function valueStart(payload: Uint8Array): number {
 export class PayloadReader {
   private readonly unpacker = new TextUnpacker();
 
-  /** The event's JSON text, UTF-8. Throws on anything that `packPayload` doesn't write. */
-  text(payload: Uint8Array): Buffer {
+  /**
+   * The event's JSON text, UTF-8, by the two columns (`id` of 32 bytes). Throws on anything that
+   * `packPayload` doesn't write.
+   */
+  text(id: Uint8Array, payload: Uint8Array): Buffer {
     const start = valueStart(payload);
-    if (isPacked(payload)) return this.unpacker.unpack(payload, start);
+    if (isPacked(payload)) return this.unpacker.unpack(id, payload, start);
     return this.unpacker.copy(payload, start);
   }
 }
@@ -88,6 +91,6 @@ export class PayloadReader {
 const payloads = new PayloadReader();
 
 /** The same, for who reads a payload now and then. */
-export function payloadText(payload: Uint8Array): Buffer {
-  return payloads.text(payload);
+export function payloadText(id: Uint8Array, payload: Uint8Array): Buffer {
+  return payloads.text(id, payload);
 }

@@ -20,7 +20,7 @@ export interface StoredText {
   readonly text: Buffer;
 }
 
-type StoredRow = [seq: number, expires: number, payload: Uint8Array];
+type StoredRow = [seq: number, expires: number, id: Uint8Array, payload: Uint8Array];
 
 export class EventReader {
   private readonly db: Database;
@@ -56,11 +56,11 @@ export class EventReader {
     );
     this.selectTally = db.prepare("SELECT upto, sums FROM tally WHERE key = ?");
     this.selectAfter = db.prepare(
-      `SELECT seq, expires, payload FROM event
+      `SELECT seq, expires, id, payload FROM event
        WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3`,
     );
     this.range = new EntryRange(db);
-    this.bySeq = new RowLookup(db, "SELECT seq, expires, payload FROM event WHERE seq", 0);
+    this.bySeq = new RowLookup(db, "SELECT seq, expires, id, payload FROM event WHERE seq", 0);
   }
 
   /** One transaction for all that `body` reads: a third of a small statement's cost is its own. */
@@ -162,8 +162,8 @@ export class EventReader {
     return (rows as StoredRow[]).map((row) => this.storedText(row));
   }
 
-  private storedText([seq, expires, payload]: StoredRow): StoredText {
-    return { seq, expires, text: this.payloads.text(payload) };
+  private storedText([seq, expires, id, payload]: StoredRow): StoredText {
+    return { seq, expires, text: this.payloads.text(id, payload) };
   }
 }
 

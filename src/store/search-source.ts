@@ -35,6 +35,12 @@ const BYTES_MAX = 2 * 1024 * 1024;
 const SEQS_MAX = 8192;
 const REMOVALS_MAX = 1024;
 
+interface SourceRow {
+  readonly seq: number;
+  readonly id: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
 export class SearchSource {
   private readonly db: Database;
   private readonly selectHead: Statement;
@@ -52,7 +58,7 @@ export class SearchSource {
       `SELECT seq, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'history'), 0) FROM head`,
     );
     this.selectEvents = db.prepare(
-      `SELECT seq, payload FROM event WHERE seq > ?1 AND seq <= ?2
+      `SELECT seq, id, payload FROM event WHERE seq > ?1 AND seq <= ?2
        AND kind IN (${[...kinds].join(", ")}) AND (expires = 0 OR expires > ?3) ORDER BY seq`,
     );
     this.selectRemovals = db.prepare("SELECT n, seq FROM history WHERE n > ? ORDER BY n LIMIT ?");
@@ -97,8 +103,8 @@ export class SearchSource {
     const upTo = Math.min(after + SEQS_MAX, head);
     let bytes = 0;
     for (const row of this.selectEvents.iterate(after, upTo, now)) {
-      const { seq, payload } = row as unknown as { seq: number; payload: Uint8Array };
-      const text = this.payloads.text(payload);
+      const { seq, id, payload } = row as unknown as SourceRow;
+      const text = this.payloads.text(id, payload);
       events.push({ seq, text });
       bytes += text.length;
       if (events.length < EVENTS_MAX && bytes < BYTES_MAX) continue;

@@ -70,7 +70,7 @@ export class StoredEvents {
     this.known = known;
     this.history = history;
     this.lookup = new FirstEntries(db, HITS_MAX, 0);
-    this.selectEvent = db.prepare("SELECT expires, payload FROM event WHERE seq = ?");
+    this.selectEvent = db.prepare("SELECT expires, id, payload FROM event WHERE seq = ?");
     this.selectIsId = db.prepare("SELECT 1 FROM event WHERE seq = ? AND id = ?");
     this.selectHead = db.prepare(
       `SELECT id, created_at, kind, substr(payload, 1, ${PAYLOAD_START_BYTES}) FROM event
@@ -181,8 +181,9 @@ export class StoredEvents {
   }
 
   private loadStored(seq: number): Stored | null {
-    const row = this.selectEvent.values(seq)[0] as [number, Uint8Array] | undefined;
+    const row = this.selectEvent.values(seq)[0] as [number, Uint8Array, Uint8Array] | undefined;
     if (row === undefined) return null;
-    return { expires: row[0], event: decodeText(payloadText(row[1])) };
+    const [expires, id, payload] = row;
+    return { expires, event: decodeText(payloadText(id, payload)) };
   }
 }

@@ -189,7 +189,7 @@ export class SumChanges {
     if (this.takenUpTo - first >= SUM_BACKLOG_MAX) return true;
     const rows = this.selectTaken.values(this.takenUpTo) as TakenRow[];
     for (const [n, seq, createdAt, kind, id, payload] of rows) {
-      const text = payload === null ? null : payloadText(payload);
+      const text = payload === null ? null : payloadText(id, payload);
       this.takenUpTo = n;
       if (this.view.seen(kind, groupsOf(text)) !== "all") continue;
       if (this.set.id !== ALL_SET_ID && (text === null || !this.matcher.matches(text))) continue;

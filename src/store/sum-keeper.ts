@@ -234,7 +234,7 @@ function apply(
   [seq, createdAt, kind, id, payload]: EventRow,
   change: (sum: ItemSum, id: Uint8Array) => void,
 ): number {
-  const text = payload === null ? null : payloadText(payload);
+  const text = payload === null ? null : payloadText(id, payload);
   const groups = groupsOf(text);
   const hour = hourOf(createdAt);
   let count = 0;

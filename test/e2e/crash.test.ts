@@ -139,8 +139,10 @@ function isNewer(version: NostrEvent, event: NostrEvent): boolean {
 
 /** Everything in the file, read without the relay. */
 function readStored(db: Database): Map<string, NostrEvent> {
-  const rows = db.query("SELECT payload FROM event").values() as [Uint8Array][];
-  const events = rows.map(([payload]) => decodeText(payloadText(payload)));
+  const rows = db.query("SELECT id, payload FROM event").values();
+  const events = (rows as [Uint8Array, Uint8Array][]).map(([id, payload]) =>
+    decodeText(payloadText(id, payload)),
+  );
   return new Map(events.map((event) => [event.id, event]));
 }
 

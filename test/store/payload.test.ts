@@ -18,6 +18,11 @@ function textOfLength(length: number): Buffer {
   return candidateOf(makeEvent({ content: "x".repeat(length - shortest.length) })).text;
 }
 
+/** As its column has it. */
+function idOf(text: Buffer): Uint8Array {
+  return new Uint8Array(Buffer.from(text.toString("latin1", 7, 71), "hex"));
+}
+
 describe("an event's text", () => {
   test("comes back, whatever the header of what is stored, and msgpackr reads that", () => {
     // What is left of an event's text has one byte of length, two, or four.
@@ -29,7 +34,7 @@ describe("an event's text", () => {
         const value = unpack(payload) as Uint8Array;
         expect(value.length).toBeLessThan(length - 190);
         expect(payload.subarray(-value.length)).toEqual(Buffer.from(value));
-        expect(payloadText(payload)).toEqual(text);
+        expect(payloadText(idOf(text), payload)).toEqual(text);
         types.add(payload[0] as number);
       }
     }
@@ -39,7 +44,7 @@ describe("an event's text", () => {
   test("is kept as it is in rows of earlier builds", () => {
     for (const length of [400, 65_536]) {
       const text = textOfLength(length);
-      expect(payloadText(pack(text.toString()))).toEqual(text);
+      expect(payloadText(idOf(text), pack(text.toString()))).toEqual(text);
     }
   });
 
@@ -56,7 +61,8 @@ describe("an event's text", () => {
     const texts = [400, 70_000, 500, 401].map(textOfLength);
     const payloads = texts.map(packPayload);
     payloads.splice(2, 0, pack((texts[0] as Buffer).toString()));
-    const found = payloads.map((payload) => reader.text(payload));
+    const ids = [0, 1, 0, 2, 3].map((i) => idOf(texts[i] as Buffer));
+    const found = payloads.map((payload, i) => reader.text(ids[i] as Uint8Array, payload));
     for (const payload of payloads) payload.fill(0xff);
     texts.splice(2, 0, texts[0] as Buffer);
     expect(found).toEqual(texts);
@@ -71,7 +77,7 @@ describe("a text that is no event's is kept as it is", () => {
       text.fill(".", length - (length % 7)); // ends between characters
       const payload = packPayload(text);
       expect(unpack(payload)).toBe(text.toString());
-      expect(payloadText(payload)).toEqual(text);
+      expect(payloadText(idOf(text), payload)).toEqual(text);
     });
   }
 });
@@ -105,7 +111,9 @@ describe("a corrupt payload is refused", () => {
   ];
   for (const { desc, bytes, message } of cases) {
     test(desc, () => {
-      expect(() => payloadText(Uint8Array.from(bytes))).toThrow(new Error(message));
+      expect(() => payloadText(new Uint8Array(32), Uint8Array.from(bytes))).toThrow(
+        new Error(message),
+      );
     });
   }
 });

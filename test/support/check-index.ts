@@ -104,7 +104,7 @@ function checkEvent(
   seen: Map<string, number>,
   problems: string[],
 ): void {
-  const event = decodeText(payloadText(payload));
+  const event = decodeText(payloadText(id, payload));
   const says = { id: event.id, created_at: event.created_at, kind: event.kind };
   const columns = { id: Buffer.from(id).toString("hex"), created_at, kind };
   if (!Bun.deepEquals(says, columns) || (expirationOf(event) ?? 0) !== expires) {

@@ -8,7 +8,7 @@ import { decodeText } from "../../src/store/candidate.ts";
 import { payloadText } from "../../src/store/payload.ts";
 import { naiveMatches, type RawFilter } from "./random-filters.ts";
 
-type Row = [seq: number, payload: Uint8Array];
+type Row = [seq: number, id: Uint8Array, payload: Uint8Array];
 type TakenRow = [seq: number, at: number, kind: number, id: Uint8Array, payload: Uint8Array | null];
 
 /** A bucket of one class, and what is in it. */
@@ -21,8 +21,10 @@ const MONTH_S = 30 * 24 * HOUR_S;
 export function checkSums(db: Database): string[] {
   const problems: string[] = [];
   const sets = db.query("SELECT id, filter, upto FROM sum_set").values();
-  const rows = db.query("SELECT seq, payload FROM event").values() as Row[];
-  const events = rows.map(([seq, payload]) => [seq, decodeText(payloadText(payload))] as const);
+  const rows = db.query("SELECT seq, id, payload FROM event").values() as Row[];
+  const events = rows.map(
+    ([seq, id, payload]) => [seq, decodeText(payloadText(id, payload))] as const,
+  );
   const taken = db.query("SELECT seq, created_at, kind, id, payload FROM taken").values();
   for (const [id, text, upTo] of sets as [number, string, number][]) {
     const raw = JSON.parse(text) as RawFilter;
@@ -36,7 +38,7 @@ export function checkSums(db: Database): string[] {
       const event =
         payload === null
           ? { id: idHex, created_at, kind, tags: [], pubkey: "", content: "", sig: "" }
-          : decodeText(payloadText(payload));
+          : decodeText(payloadText(bytes, payload));
       if (event.id !== idHex || event.kind !== kind) problems.push(`taken ${seq} is another event`);
       if (seq <= upTo && naiveMatches(raw, event)) add(expected, event);
     }

@@ -23,8 +23,9 @@ export function makeFourthVersion(db: Database): void {
       insert.run(part, seq, new Uint8Array(Float64Array.from(columns).buffer), removed);
     }
     const update = db.query("UPDATE event SET payload = ? WHERE seq = ?");
-    for (const [seq, payload] of db.query("SELECT seq, payload FROM event").values()) {
-      update.run(pack(payloadText(payload as Uint8Array).toString()), seq as number);
+    const rows = db.query("SELECT seq, id, payload FROM event").values();
+    for (const [seq, id, payload] of rows as [number, Uint8Array, Uint8Array][]) {
+      update.run(pack(payloadText(id, payload).toString()), seq);
     }
     db.run("PRAGMA user_version = 4");
   })();

@@ -83,8 +83,10 @@ export class Soup {
 
   /** What is stored. */
   events(): NostrEvent[] {
-    const payloads = this.store.db.query("SELECT payload FROM event").values() as [Uint8Array][];
-    return payloads.map(([payload]) => JSON.parse(payloadText(payload).toString()));
+    const payloads = this.store.db.query("SELECT id, payload FROM event").values();
+    return (payloads as [Uint8Array, Uint8Array][]).map(([id, payload]) =>
+      JSON.parse(payloadText(id, payload).toString()),
+    );
   }
 
   time(): number {

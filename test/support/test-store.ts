@@ -64,9 +64,9 @@ export class TestStore {
   }
 
   rows(): [seq: number, event: NostrEvent][] {
-    const rows = this.db.query("SELECT seq, payload FROM event ORDER BY seq").values();
-    return (rows as [number, Uint8Array][]).map(([seq, payload]) => {
-      const text = Buffer.from(payloadText(payload)).toString();
+    const rows = this.db.query("SELECT seq, id, payload FROM event ORDER BY seq").values();
+    return (rows as [number, Uint8Array, Uint8Array][]).map(([seq, id, payload]) => {
+      const text = payloadText(id, payload).toString();
       const event = decodeText(Buffer.from(text));
       if (encodeEvent(event).json !== text) throw new Error(`event ${seq} reads ${text}`);
       return [seq, event];
