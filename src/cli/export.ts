@@ -3,6 +3,7 @@
 import type { Database } from "bun:sqlite";
 import { setting } from "../config/current.ts";
 import { ExportRows } from "../store/export-rows.ts";
+import type { StoredEvent } from "../store/stored-event.ts";
 import type { EventReader, TermEntry } from "../store/read.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { type Command, configure, EXIT_OK, parseFlags, parseTime, UsageError } from "./command.ts";
@@ -86,8 +87,8 @@ class Printer {
     this.seqs = [];
   }
 
-  private readonly printOne = (expires: number, text: Buffer): void => {
-    if (expires === 0 || expires > this.now) this.output.line(text);
+  private readonly printOne = (event: StoredEvent): void => {
+    if (event.expires === 0 || event.expires > this.now) this.output.line(event);
   };
 }
 

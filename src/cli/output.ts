@@ -2,6 +2,7 @@
 // enough (`nandu export | head`).
 
 import { writeSync } from "node:fs";
+import type { Bytes } from "../store/stored-event.ts";
 
 const STDOUT = 1;
 /** A page of a file costs less the more are written at once. */
@@ -18,13 +19,15 @@ export class Output {
   private length = 0;
 
   /** Writes the bytes and a newline. */
-  line(bytes: Uint8Array): void {
+  line(bytes: Bytes): void {
     const { buffer } = this;
     if (this.length + bytes.length + 1 > BUFFER_BYTES) this.flush();
     if (bytes.length + 1 > BUFFER_BYTES) {
-      writeAll(bytes);
+      const alone = Buffer.allocUnsafe(bytes.length);
+      bytes.copy(alone, 0);
+      writeAll(alone);
     } else {
-      buffer.set(bytes, this.length);
+      bytes.copy(buffer, this.length);
       this.length += bytes.length;
     }
     buffer[this.length] = 0x0a;

@@ -29,7 +29,7 @@ function run(args: readonly string[]): number {
     let count = 0;
     for (const found of openScan(reader, filters)) {
       count += 1;
-      if (!flags.has("--count")) output.line(found.text);
+      if (!flags.has("--count")) output.line(found);
     }
     if (flags.has("--count")) output.line(Buffer.from(String(count)));
   });
@@ -52,7 +52,7 @@ export function* openScan(
   for (;;) {
     const found = scan.next();
     if (found === "done") return;
-    if (found !== "working") yield found;
+    if (found !== "working") yield found.stored;
   }
 }
 

@@ -43,7 +43,7 @@ function run(args: readonly string[]): number {
     const index = new SearchReader(setting("data_dir"));
     let count = 0;
     for (const found of openScan(reader, filters, index)) {
-      output.line(found.text);
+      output.line(found);
       count += 1;
       if (count === limit) break;
     }

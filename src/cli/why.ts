@@ -18,7 +18,7 @@ import { checkByGroups, isOpenToAll } from "../policy/groups/inquiry.ts";
 import { checkPublisher } from "../policy/publisher.ts";
 import { decodeText } from "../store/candidate.ts";
 import { entriesOf, type LogEntry, type LogExtent, logExtent } from "../store/fate.ts";
-import { findEvent, findObstacle, type StoredEvent } from "../store/obstacle.ts";
+import { findEvent, findObstacle, type ParsedEvent } from "../store/obstacle.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
 import { publisherRules } from "../workers/ingester.ts";
@@ -70,7 +70,7 @@ interface Outlook {
 
 interface Answer {
   readonly id: string | null;
-  readonly stored: StoredEvent | null;
+  readonly stored: ParsedEvent | null;
   readonly isExpired: boolean;
   readonly entries: readonly LogEntry[];
   readonly log: LogExtent;
@@ -162,7 +162,7 @@ function outlookOf(
   db: Database,
   reader: EventReader,
   json: unknown,
-  stored: StoredEvent | null,
+  stored: ParsedEvent | null,
   now: number,
 ): Outlook {
   const none = { reason: "", condition: null, by: null };
@@ -218,7 +218,7 @@ function stateText({ id, stored, isExpired, entries }: Answer): string {
   return id === null || entries.length > 0 ? "not here" : "not here, and nothing is known of it";
 }
 
-function storedRows({ seq, expires, text, event }: StoredEvent, isOfGroup: boolean): Row[] {
+function storedRows({ seq, expires, text, event }: ParsedEvent, isOfGroup: boolean): Row[] {
   return [
     ["seq", String(seq)],
     ["kind", `${event.kind}, ${classifyKind(event.kind)}`],

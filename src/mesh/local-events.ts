@@ -5,7 +5,8 @@ import { nowSeconds } from "../config/clock.ts";
 import { isProtected } from "../policy/publisher.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
 import { decodeText } from "../store/candidate.ts";
-import type { EventReader, StoredText } from "../store/read.ts";
+import type { EventReader } from "../store/read.ts";
+import type { StoredText } from "../store/stored-event.ts";
 import { Scan } from "../store/scan.ts";
 
 /** Events read at once. */
@@ -34,7 +35,7 @@ function* readBatch(
   const options = { limitDefault: BATCH_IDS, limitMax: BATCH_IDS, tiesMax: 0, nowSeconds };
   const scan = new Scan(reader, [{ ...MATCH_ALL, ids }], options);
   for (let found = scan.next(); found !== "done"; found = scan.next()) {
-    if (found !== "working") yield found;
+    if (found !== "working") yield found.stored;
   }
 }
 

@@ -12,7 +12,6 @@
 // never counted where an author or a kind is asked for (info.ts).
 
 import { type Filter, UNTIL_MAX } from "../protocol/filter.ts";
-import { textPubkey } from "./candidate.ts";
 import { filterOffset, hllMark, HyperLogLog, NO_OFFSET } from "./hyperloglog.ts";
 import { infoKind, infoMark } from "./info.ts";
 import type { EventReader } from "./read.ts";
@@ -81,7 +80,7 @@ export class Count {
     if (found === "done") return true;
     if (found !== "working") {
       this.read += 1;
-      this.registers?.add(hllMark(textPubkey(found.text), this.offset));
+      this.registers?.add(hllMark(found.stored.pubkey, this.offset));
     }
     return this.read > this.options.countMax; // a search that was cut has counted what it found
   }

@@ -2,7 +2,8 @@
 // count nothing, and know nothing of it.
 
 import type { Database } from "bun:sqlite";
-import { EventReader, type StoredText } from "./read.ts";
+import { EventReader } from "./read.ts";
+import type { StoredEvent } from "./stored-event.ts";
 import type { TermEntry } from "./term.ts";
 
 export interface ReadCounts {
@@ -68,10 +69,10 @@ export class CountingReader extends EventReader {
     return count;
   }
 
-  override texts(seqs: readonly number[]): StoredText[] {
+  override texts(seqs: readonly number[]): StoredEvent[] {
     const found = super.texts(seqs);
     this.counts.events += found.length;
-    for (const { text } of found) this.counts.eventBytes += text.length;
+    for (const { length } of found) this.counts.eventBytes += length;
     return found;
   }
 

@@ -2,31 +2,29 @@
 // Owned by one thread.
 
 import type { Database, Statement } from "bun:sqlite";
-import { PayloadReader } from "./payload.ts";
-
-type Row = [seq: number, expires: number, id: Uint8Array, payload: Uint8Array];
+import { EVENT_COLUMNS, type EventRow, StoredEvent } from "./stored-event.ts";
 
 export class ExportRows {
   private readonly select: Statement;
-  private readonly payloads = new PayloadReader();
 
   constructor(db: Database) {
     // CROSS JOIN: SQLite keeps this order of the tables, so the rows come in that of the array.
     this.select = db.prepare(
-      `SELECT seq, expires, id, payload FROM json_each(?) AS wanted
+      `SELECT ${EVENT_COLUMNS} FROM json_each(?) AS wanted
        CROSS JOIN event ON event.seq = wanted.value`,
     );
   }
 
-  /** Visits the events that are still there. `expires`: unix seconds, 0 = never. */
-  each(seqs: readonly number[], visit: (expires: number, text: Buffer) => void): void {
+  /** Visits the events that are still there. */
+  each(seqs: readonly number[], visit: (event: StoredEvent) => void): void {
     let at = 0;
-    for (const [seq, expires, id, payload] of this.select.values(toJson(seqs)) as Row[]) {
-      while (seqs[at] !== seq) {
-        if (at === seqs.length) throw new Error(`assert: event ${seq} comes out of order`);
+    for (const row of this.select.values(toJson(seqs)) as EventRow[]) {
+      const event = new StoredEvent(row);
+      while (seqs[at] !== event.seq) {
+        if (at === seqs.length) throw new Error(`assert: event ${event.seq} comes out of order`);
         at += 1;
       }
-      visit(expires, this.payloads.text(id, payload));
+      visit(event);
     }
   }
 }

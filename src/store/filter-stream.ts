@@ -6,8 +6,9 @@ import type { Filter } from "../protocol/filter.ts";
 import { KeyCursor, MergedCursor, type Place, SpanCursor } from "./cursor.ts";
 import { authorPart, infoAuthor, infoKind, type RowType, speaksForItself } from "./info.ts";
 import { type Plan, planFilter, planOf } from "./plan.ts";
-import type { EventReader, StoredText } from "./read.ts";
+import type { EventReader } from "./read.ts";
 import type { Sight } from "./sight.ts";
+import type { StoredEvent } from "./stored-event.ts";
 import { authorKey, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 
@@ -23,18 +24,18 @@ const FETCH_MIN = 8;
 const FETCH_MAX = 64;
 const FETCH_BYTES = 256 * 1024;
 
-/** An event that matches. Its text may have been let go: see `rest`. */
+/** An event that matches. What was read of it may have been let go: see `rest`. */
 export interface Match {
   readonly age: number;
   readonly order: number;
   readonly seq: number;
   /** Unix seconds, 0 = never. */
   readonly expires: number;
-  text: Buffer | null;
+  stored: StoredEvent | null;
 }
 
 export interface Found extends Match {
-  text: Buffer;
+  stored: StoredEvent;
 }
 
 export interface StreamOptions {
@@ -156,7 +157,7 @@ export class FilterStream {
   rest(): void {
     this.ready = this.isDone ? [] : this.ready.slice(this.readyAt);
     this.readyAt = 0;
-    for (const match of this.ready) match.text = null;
+    for (const match of this.ready) match.stored = null;
   }
 
   /** Fetches texts again, of the next events; those that were removed meanwhile are passed over. */
@@ -166,7 +167,7 @@ export class FilterStream {
     const next: Match[] = [];
     for (const match of this.ready.slice(this.readyAt, end)) {
       const stored = texts.get(match.seq);
-      if (stored !== undefined) next.push({ ...match, text: stored.text });
+      if (stored !== undefined) next.push({ ...match, stored });
     }
     this.ready = [...next, ...this.ready.slice(end)];
     this.readyAt = 0;
@@ -284,12 +285,12 @@ export class FilterStream {
     return Math.min(FETCH_MAX, Math.max(1, Math.floor(FETCH_BYTES / this.meanBytes)));
   }
 
-  private fetchTexts(seqs: readonly number[]): Map<number, StoredText> {
-    const texts = new Map<number, StoredText>();
+  private fetchTexts(seqs: readonly number[]): Map<number, StoredEvent> {
+    const texts = new Map<number, StoredEvent>();
     let bytes = 0;
     for (const stored of this.reader.texts(seqs)) {
       texts.set(stored.seq, stored);
-      bytes += stored.text.length;
+      bytes += stored.length;
     }
     if (texts.size > 0) this.meanBytes = bytes / texts.size;
     return texts;
@@ -304,8 +305,8 @@ export class FilterStream {
       if (stored === undefined) this.passedOver.removed += 1;
       else if (this.isExpired(stored.expires)) this.passedOver.expired += 1;
       else if (sight !== null && !sight.sees(stored.text)) this.passedOver.hidden += 1;
-      else if (!this.matcher.matches(stored.text)) this.passedOver.unmatched += 1;
-      else found.push({ age, order, seq, expires: stored.expires, text: stored.text });
+      else if (!this.matcher.matchesStored(stored)) this.passedOver.unmatched += 1;
+      else found.push({ age, order, seq, expires: stored.expires, stored });
     }
     return found;
   }

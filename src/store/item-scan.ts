@@ -175,7 +175,8 @@ class IndexItems implements ItemScan {
 
   step(): boolean {
     const found = this.scan.next();
-    if (found !== "working" && found !== "done") this.onItem(-found.age, this.ids.of(found.text));
+    if (found !== "working" && found !== "done")
+      this.onItem(-found.age, this.ids.of(found.stored.text));
     const isDone = found === "done";
     if (isDone || this.seqs.length >= LOOKUP_SEQS) {
       this.reader.eachItem(this.seqs, this.onItem);

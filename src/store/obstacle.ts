@@ -12,7 +12,8 @@ import { History } from "./history.ts";
 import { goneKeys, Judge } from "./judge.ts";
 import { KeyFilter } from "./key-filter.ts";
 import { KnownKeys } from "./known-keys.ts";
-import type { EventReader, StoredText } from "./read.ts";
+import type { EventReader } from "./read.ts";
+import type { StoredText } from "./stored-event.ts";
 import { type EventHead, StoredEvents } from "./stored.ts";
 import { Tail } from "./tail.ts";
 import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
@@ -33,17 +34,22 @@ export interface Obstacle {
   readonly by: string | null;
 }
 
-export interface StoredEvent extends StoredText {
+export interface ParsedEvent extends StoredText {
   readonly event: NostrEvent;
 }
 
 /** An id's key is all but unique. */
 const ENTRIES_MAX = 64;
 
-export function findEvent(reader: EventReader, id: string): StoredEvent | null {
+export function findEvent(reader: EventReader, id: string): ParsedEvent | null {
   const entries = reader.entries(idKey(id), -UNTIL_MAX, -1, -1, ENTRIES_MAX);
   const texts = reader.texts(entries.map(([, , seq]) => seq));
-  const found = texts.map((one) => ({ ...one, event: decodeText(one.text) }));
+  const found = texts.map(({ seq, expires, text }) => ({
+    seq,
+    expires,
+    text,
+    event: decodeText(text),
+  }));
   return found.find(({ event }) => event.id === id) ?? null;
 }
 

@@ -87,8 +87,7 @@ const WHOLE_MAX = 2 ** 31;
 const DIGITS_MAX = 15;
 /** A varint's last unit, for these. */
 const VARINT_UNIT_MAX = 2 ** 49;
-/** What can be checked only once it is written, two numbers, takes no more than this. */
-const SLACK_BYTES = 64;
+/** All that is written before anything is checked is not longer. */
 const TEXT_BYTES_MIN = TEXT_TIME_AT + TEXT_SIG_LENGTH;
 /** SQLite holds no longer blob, as it is built. */
 const TEXT_BYTES_MAX = 2 ** 30;
@@ -282,48 +281,44 @@ function longLength(packed: Uint8Array, at: number, bytes: number): number {
   return length;
 }
 
-/** Texts in a row share memory of this size, which lives as long as the last of them. */
-const SLAB_BYTES = 64 * 1024;
+/** How many bytes the text has that is packed in these bytes from `start` on. */
+export function packedTextBytes(packed: Uint8Array, start: number): number {
+  let value = 0;
+  let unit = 1;
+  for (let at = start + HEAD_BYTES; unit <= TEXT_BYTES_MAX; at++, unit *= 0x80) {
+    const byte = packed[at] as number;
+    value += (byte & 0x7f) * unit;
+    if (!(byte < 0x80)) continue;
+    if (value < TEXT_BYTES_MIN || value > TEXT_BYTES_MAX) break;
+    return value;
+  }
+  // What a corrupt payload says doesn't cost memory before it is seen to be wrong.
+  throw corrupt(`it says ${value} bytes`);
+}
 
 /** Gives texts back. Owned by one thread. */
 export class TextUnpacker {
-  private slab = Buffer.alloc(0);
-  private view = new DataView(this.slab.buffer);
-  private slabAt = 0;
+  /** Where the text goes: most go where the one before did. */
+  private target: Buffer = Buffer.alloc(0);
+  private view = new DataView(this.target.buffer);
   /** Where in the packed bytes it is. */
   private at = 0;
 
-  /** The text of the event with that id, 32 bytes, packed in these bytes from `start` on. */
-  unpack(id: Uint8Array, packed: Uint8Array, start: number): Buffer {
+  /**
+   * The text of the event with that id, 32 bytes, packed in these bytes from `start` on, is written
+   * to `target`, which has room for it at `out`. Throws when it can't be; part of it may be written.
+   */
+  unpack(id: Uint8Array, packed: Uint8Array, start: number, target: Buffer, out: number): void {
+    if (this.target !== target) {
+      this.target = target;
+      this.view = new DataView(target.buffer, target.byteOffset, target.byteLength);
+    }
+    const length = packedTextBytes(packed, start);
     this.at = start + HEAD_BYTES;
-    const length = this.varint(packed);
-    if (length < TEXT_BYTES_MIN) throw corrupt(`it says ${length} bytes`);
-    const out = this.room(length + SLACK_BYTES);
-    HEAD.copy(this.slab, out);
+    this.varint(packed);
+    HEAD.copy(target, out);
     this.digits(id, 0, HEX_BYTES, out + TEXT_ID_AT);
-    const end = this.fill(packed, start, out, length);
-    if (end - out !== length) throw corrupt(`it says ${length} bytes, and has ${end - out}`);
-    this.slabAt = end;
-    return this.slab.subarray(out, end);
-  }
-
-  /** A copy of bytes that are the text as it is. */
-  copy(bytes: Uint8Array, start: number): Buffer {
-    const out = this.room(bytes.length - start);
-    this.slabAt = out + bytes.length - start;
-    copyBytes.call(bytes as Buffer, this.slab, out, start, bytes.length);
-    return this.slab.subarray(out, this.slabAt);
-  }
-
-  /** Where there is room for so many bytes. */
-  private room(bytes: number): number {
-    // What a corrupt payload says doesn't matter before it is seen to be wrong.
-    if (!(bytes <= TEXT_BYTES_MAX)) throw corrupt(`it says ${bytes} bytes`);
-    if (this.slab.length - this.slabAt >= bytes) return this.slabAt;
-    this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
-    this.view = new DataView(this.slab.buffer);
-    this.slabAt = 0;
-    return 0;
+    this.fill(packed, start, out, length);
   }
 
   private varint(packed: Uint8Array): number {
@@ -336,21 +331,22 @@ export class TextUnpacker {
     throw corrupt("a number in it has no end");
   }
 
-  /** All after the id; returns where the text ends. */
-  private fill(packed: Uint8Array, start: number, out: number, length: number): number {
+  /** All after the id. */
+  private fill(packed: Uint8Array, start: number, out: number, length: number): void {
     this.digits(packed, start + PACKED_PUBKEY_AT, HEX_BYTES, out + TEXT_PUBKEY_AT);
     let at = this.number(this.varint(packed), out + TEXT_TIME_AT);
     this.view.setFloat64(at, KIND_WORD, true);
     at = this.number(this.varint(packed), at + BEFORE_KIND.length);
     this.view.setFloat64(at, TAGS_WORD, true);
-    at = this.runs(packed, at + BEFORE_TAGS.length, out + length);
+    at = this.runs(packed, at + BEFORE_TAGS.length, out + length - TEXT_SIG_LENGTH);
     this.view.setFloat64(at, SIG_WORD, true);
     at = this.digits(packed, start + SIG_AT, SIG_BYTES, at + BEFORE_SIG.length);
-    return this.bytes(END, at);
+    this.bytes(END, at);
   }
 
+  /** The text of the runs, which must end at `max`. */
   private runs(packed: Uint8Array, out: number, max: number): number {
-    const { slab, view } = this;
+    const { target, view } = this;
     let to = out;
     let at = this.at;
     while (at < packed.length) {
@@ -366,32 +362,32 @@ export class TextUnpacker {
       const more = FOLLOWERS[follower];
       if (more === undefined) throw corrupt(`in it stands ${control}`);
       // Not the other way round: of what is cut off, the length is no number.
-      if (!(to + length + more.length + HEX_LENGTH <= max && at + length <= packed.length)) {
-        throw corrupt("a run is too long");
-      }
+      const hexLength = follower < NOTHING ? HEX_LENGTH : 0;
+      const end = to + length + more.length + hexLength;
+      if (!(end <= max && at + length <= packed.length)) throw corrupt("a run is too long");
       if (length < COPY_MIN) {
-        for (let i = 0; i < length; i++) slab[to + i] = packed[at + i] as number;
-      } else copyBytes.call(packed as Buffer, slab, to, at, at + length);
+        for (let i = 0; i < length; i++) target[to + i] = packed[at + i] as number;
+      } else copyBytes.call(packed as Buffer, target, to, at, at + length);
       at += length;
       to += length;
-      // What is too much is written over, or follows the text.
+      // What is too much is written over: a signature, at least, comes after it.
       view.setFloat64(to, HALVES[2 * follower] as number, true);
       view.setFloat64(to + 8, HALVES[2 * follower + 1] as number, true);
       to += more.length;
-      if (follower >= NOTHING) continue;
+      if (hexLength === 0) continue;
       for (let i = 0; i < HEX_BYTES; i++) {
         view.setUint16(to + 2 * i, DIGITS[packed[at + i] as number] as number, true);
       }
       at += HEX_BYTES;
       to += HEX_LENGTH;
     }
-    if (at !== packed.length) throw corrupt("it is cut off");
+    if (at !== packed.length || to !== max) throw corrupt("it is cut off");
     return to;
   }
 
   /** These and the next write something and return where it ends. */
   private bytes(from: Uint8Array, out: number): number {
-    for (let i = 0; i < from.length; i++) this.slab[out + i] = from[i] as number;
+    for (let i = 0; i < from.length; i++) this.target[out + i] = from[i] as number;
     return out + from.length;
   }
 
@@ -411,7 +407,7 @@ export class TextUnpacker {
     let rest = value | 0;
     for (let at = end - 1; at >= out; at--) {
       const next = (rest / 10) | 0;
-      this.slab[at] = DIGIT_0 + rest - next * 10;
+      this.target[at] = DIGIT_0 + rest - next * 10;
       rest = next;
     }
     return end;

@@ -7,12 +7,21 @@
 //   d9 | u8  length | UTF-8      da | u16 length | UTF-8      db | u32 length | UTF-8
 
 import { Packr } from "msgpackr/pack"; // all of it takes four times as long to load
-import { PACKED_PUBKEY_AT, packedBytesMax, packText, TextUnpacker } from "./packed-text.ts";
+import {
+  PACKED_PUBKEY_AT,
+  packedBytesMax,
+  packedTextBytes,
+  packText,
+  TextUnpacker,
+} from "./packed-text.ts";
 
 const BIN_8 = 0xc4;
 const BIN_32 = 0xc6;
 const STR_8 = 0xd9;
 const STR_32 = 0xdb;
+
+/** For arrays that SQLite gives, which have no methods of a Buffer. */
+const { copy: copyBytes, toString } = Buffer.prototype;
 
 const packr = new Packr();
 /** Grows with the longest text. */
@@ -36,14 +45,13 @@ const PUBKEY_BYTES = 32;
 
 /** The author's key, of a payload that may be cut off after its start. */
 export function payloadPubkey(payload: Uint8Array): string {
-  const bytes = Buffer.from(payload);
   const start = headerBytesOf(payload);
   if (isPacked(payload)) {
     const at = start + PACKED_PUBKEY_AT;
-    return bytes.toString("hex", at, at + PUBKEY_BYTES);
+    return toString.call(payload as Buffer, "hex", at, at + PUBKEY_BYTES);
   }
   const at = start + TEXT_PUBKEY_AT;
-  return bytes.toString("latin1", at, at + HEX_LENGTH);
+  return toString.call(payload as Buffer, "latin1", at, at + HEX_LENGTH);
 }
 
 function isPacked(payload: Uint8Array): boolean {
@@ -70,27 +78,44 @@ function valueStart(payload: Uint8Array): number {
   return headerBytes;
 }
 
-/**
- * Payloads' texts. Those of one batch share memory, so what is kept for long is better copied.
- * Owned by one thread.
- */
-export class PayloadReader {
-  private readonly unpacker = new TextUnpacker();
+const unpacker = new TextUnpacker();
 
-  /**
-   * The event's JSON text, UTF-8, by the two columns (`id` of 32 bytes). Throws on anything that
-   * `packPayload` doesn't write.
-   */
-  text(id: Uint8Array, payload: Uint8Array): Buffer {
-    const start = valueStart(payload);
-    if (isPacked(payload)) return this.unpacker.unpack(id, payload, start);
-    return this.unpacker.copy(payload, start);
-  }
+/** How many bytes the event's JSON text has. */
+export function payloadTextBytes(payload: Uint8Array): number {
+  const start = valueStart(payload);
+  return isPacked(payload) ? packedTextBytes(payload, start) : payload.length - start;
 }
 
-const payloads = new PayloadReader();
+/**
+ * Writes the event's JSON text, UTF-8, to `target`, which has room for it at `at`. `id` is the
+ * column, 32 bytes. Throws on anything that `packPayload` doesn't write.
+ */
+export function copyPayloadText(
+  id: Uint8Array,
+  payload: Uint8Array,
+  target: Buffer,
+  at: number,
+): void {
+  const start = valueStart(payload);
+  if (isPacked(payload)) unpacker.unpack(id, payload, start, target, at);
+  else copyBytes.call(payload as Buffer, target, at, start, payload.length);
+}
 
-/** The same, for who reads a payload now and then. */
+/** Texts in a row share memory of this size, which lives as long as the last of them. */
+const SLAB_BYTES = 64 * 1024;
+
+let slab = Buffer.alloc(0);
+let slabAt = 0;
+
+/** The same, in memory of its own. */
 export function payloadText(id: Uint8Array, payload: Uint8Array): Buffer {
-  return payloads.text(id, payload);
+  const bytes = payloadTextBytes(payload);
+  if (slab.length - slabAt < bytes) {
+    slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, bytes));
+    slabAt = 0;
+  }
+  const at = slabAt;
+  copyPayloadText(id, payload, slab, at);
+  slabAt += bytes;
+  return slab.subarray(at, slabAt);
 }

@@ -4,23 +4,13 @@
 // from being checkpointed.
 
 import type { Database, Statement } from "bun:sqlite";
-import { PayloadReader } from "./payload.ts";
 import { EntryRange, RowLookup } from "./rows.ts";
+import { EVENT_COLUMNS, type EventRow, StoredEvent } from "./stored-event.ts";
 import { mergeEntries, Tail } from "./tail.ts";
 import { isTallied, takenKey, Tally } from "./tally.ts";
 import type { TermEntry } from "./term.ts";
 
 export type { TermEntry } from "./term.ts";
-
-export interface StoredText {
-  readonly seq: number;
-  /** Unix seconds, 0 = never. */
-  readonly expires: number;
-  /** The event's JSON, UTF-8. */
-  readonly text: Buffer;
-}
-
-type StoredRow = [seq: number, expires: number, id: Uint8Array, payload: Uint8Array];
 
 export class EventReader {
   private readonly db: Database;
@@ -35,7 +25,6 @@ export class EventReader {
   private readonly selectAfter: Statement;
   private readonly bySeq: RowLookup;
   private readonly range: EntryRange;
-  private readonly payloads = new PayloadReader();
 
   constructor(db: Database) {
     this.db = db;
@@ -56,11 +45,11 @@ export class EventReader {
     );
     this.selectTally = db.prepare("SELECT upto, sums FROM tally WHERE key = ?");
     this.selectAfter = db.prepare(
-      `SELECT seq, expires, id, payload FROM event
+      `SELECT ${EVENT_COLUMNS} FROM event
        WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3`,
     );
     this.range = new EntryRange(db);
-    this.bySeq = new RowLookup(db, "SELECT seq, expires, id, payload FROM event WHERE seq", 0);
+    this.bySeq = new RowLookup(db, `SELECT ${EVENT_COLUMNS} FROM event WHERE seq`, 0);
   }
 
   /** One transaction for all that `body` reads: a third of a small statement's cost is its own. */
@@ -150,20 +139,16 @@ export class EventReader {
   }
 
   /** The events that are still there, in no order. */
-  texts(seqs: readonly number[]): StoredText[] {
-    const found: StoredText[] = [];
-    this.bySeq.each(seqs, (row) => found.push(this.storedText(row as StoredRow)));
+  texts(seqs: readonly number[]): StoredEvent[] {
+    const found: StoredEvent[] = [];
+    this.bySeq.each(seqs, (row) => found.push(new StoredEvent(row as EventRow)));
     return found;
   }
 
   /** Events with after < seq <= upTo in commit order, at most `limit`. */
-  textsAfter(after: number, upTo: number, limit: number): StoredText[] {
+  textsAfter(after: number, upTo: number, limit: number): StoredEvent[] {
     const rows = this.selectAfter.values(after, upTo, limit);
-    return (rows as StoredRow[]).map((row) => this.storedText(row));
-  }
-
-  private storedText([seq, expires, id, payload]: StoredRow): StoredText {
-    return { seq, expires, text: this.payloads.text(id, payload) };
+    return (rows as EventRow[]).map((row) => new StoredEvent(row));
   }
 }
 

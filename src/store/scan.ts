@@ -91,7 +91,7 @@ export class Scan {
       this.takeAll(best.seq);
       return "working";
     }
-    if (!hasText(best)) {
+    if (!isThere(best)) {
       owner.refetch();
       this.refetched = owner;
       return "working";
@@ -140,8 +140,8 @@ export class Scan {
   }
 }
 
-function hasText(match: Match): match is Found {
-  return match.text !== null;
+function isThere(match: Match): match is Found {
+  return match.stored !== null;
 }
 
 function isBefore(a: Match, b: Match): boolean {

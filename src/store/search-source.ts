@@ -2,7 +2,7 @@
 // were removed. Reads the events' database; owned by the thread that indexes.
 
 import type { Database, Statement } from "bun:sqlite";
-import { PayloadReader } from "./payload.ts";
+import { payloadText } from "./payload.ts";
 
 export interface SourceEvent {
   readonly seq: number;
@@ -49,7 +49,6 @@ export class SearchSource {
   private readonly selectFirstRemoval: Statement;
   private readonly selectSeqs: Statement;
   private readonly selectId: Statement;
-  private readonly payloads = new PayloadReader();
 
   constructor(db: Database, kinds: Iterable<number>) {
     this.db = db;
@@ -104,7 +103,7 @@ export class SearchSource {
     let bytes = 0;
     for (const row of this.selectEvents.iterate(after, upTo, now)) {
       const { seq, id, payload } = row as unknown as SourceRow;
-      const text = this.payloads.text(id, payload);
+      const text = payloadText(id, payload);
       events.push({ seq, text });
       bytes += text.length;
       if (events.length < EVENTS_MAX && bytes < BYTES_MAX) continue;

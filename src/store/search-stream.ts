@@ -8,11 +8,12 @@
 
 import { type Filter, matchesFilter } from "../protocol/filter.ts";
 import type { SearchQuery } from "../protocol/search-query.ts";
-import { decodeText, textCreatedAt, textId, textKind } from "./candidate.ts";
+import { decodeText, textCreatedAt, textKind } from "./candidate.ts";
 import type { Found } from "./filter-stream.ts";
-import type { EventReader, StoredText } from "./read.ts";
+import type { EventReader } from "./read.ts";
 import { searchExpression } from "./search-facets.ts";
 import type { Hit, SearchReader } from "./search-reader.ts";
+import type { StoredEvent } from "./stored-event.ts";
 import type { Sight } from "./sight.ts";
 import { idOrder } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
@@ -195,11 +196,11 @@ export class SearchStream {
     const wanted = this.options.limit - this.taken + 1;
     const count = Math.min(FETCH_MAX, affordable, Math.max(8, wanted), this.hits.length);
     const seqs = this.hits.splice(this.hits.length - count).map(({ seq }) => seq);
-    const texts = new Map<number, StoredText>();
+    const texts = new Map<number, StoredEvent>();
     let bytes = 0;
     for (const stored of this.reader.texts(seqs)) {
       texts.set(stored.seq, stored);
-      bytes += stored.text.length;
+      bytes += stored.length;
     }
     if (texts.size > 0) this.meanBytes = bytes / texts.size;
     this.ready = [];
@@ -211,7 +212,7 @@ export class SearchStream {
     this.hasTakenReady = this.ready.length === 0;
   }
 
-  private matches({ expires, text }: StoredText): boolean {
+  private matches({ expires, text }: StoredEvent): boolean {
     if (this.isExpired(expires)) return false;
     const createdAt = textCreatedAt(text);
     if (createdAt < this.filter.since || createdAt > this.filter.until) return false;
@@ -232,6 +233,7 @@ export class SearchStream {
   }
 }
 
-function foundOf({ seq, expires, text }: StoredText): Found {
-  return { age: -textCreatedAt(text), order: idOrder(textId(text)), seq, expires, text };
+function foundOf(stored: StoredEvent): Found {
+  const { seq, expires, id, text } = stored;
+  return { age: -textCreatedAt(text), order: idOrder(id), seq, expires, stored };
 }

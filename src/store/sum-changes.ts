@@ -9,7 +9,7 @@ import type { Filter } from "../protocol/filter.ts";
 import { textCreatedAt, textKind } from "./candidate.ts";
 import { type ItemReader, TextIds } from "./item-scan.ts";
 import { payloadText } from "./payload.ts";
-import type { StoredText } from "./read.ts";
+import type { StoredEvent } from "./stored-event.ts";
 import type { Sight } from "./sight.ts";
 import { SUM_BACKLOG_MAX } from "./sum-keeper.ts";
 import { ALL_SET_ID, type SumSet } from "./sum-sets.ts";
@@ -176,7 +176,7 @@ export class SumChanges {
       else if (seen === "some" && !lookedAt.has(kind) && sight.sees(text)) this.addOwn(text);
     }
     const isAll = texts.length < TEXTS_READ;
-    this.pendingUpTo = isAll ? openedHead : (texts.at(-1) as StoredText).seq;
+    this.pendingUpTo = isAll ? openedHead : (texts.at(-1) as StoredEvent).seq;
     return isAll;
   }
 

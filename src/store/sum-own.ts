@@ -4,7 +4,6 @@
 // within a snapshot each.
 
 import type { Filter } from "../protocol/filter.ts";
-import { textKind } from "./candidate.ts";
 import type { EventReader } from "./read.ts";
 import { Scan } from "./scan.ts";
 import type { Sight } from "./sight.ts";
@@ -63,8 +62,9 @@ export class OwnScan {
         this.scan = null;
         return false;
       }
-      const isOwn = this.view.seen(textKind(found.text), groupsOf(found.text)) === "some";
-      if (isOwn && found.seq <= seqMax) this.changes.addOwn(found.text);
+      const { kind, text } = found.stored;
+      const isOwn = this.view.seen(kind, groupsOf(text)) === "some";
+      if (isOwn && found.seq <= seqMax) this.changes.addOwn(text);
     }
     return false;
   }

@@ -3,6 +3,7 @@
 
 import { type Filter, matchesFilter } from "../protocol/filter.ts";
 import { decodeText, textId, textKind, textPubkey } from "./candidate.ts";
+import type { StoredEvent } from "./stored-event.ts";
 
 /** With more values of tags than this, parsing is faster than looking for each. */
 const NEEDLES_MAX = 16;
@@ -23,6 +24,15 @@ export class TextMatcher {
       count > NEEDLES_MAX || filter.search !== null
         ? null
         : filter.tags.map(({ letter, values }) => [...values].map((v) => needleOf(letter, v)));
+  }
+
+  /** The same of a stored event; its text isn't made where nothing of it is asked for. */
+  matchesStored(stored: StoredEvent): boolean {
+    if (this.needles === null || this.needles.length > 0) return this.matches(stored.text);
+    const { ids, authors, kinds } = this.filter;
+    if (ids !== null && !ids.has(stored.id)) return false;
+    if (authors !== null && !authors.has(stored.pubkey)) return false;
+    return kinds === null || kinds.has(stored.kind);
   }
 
   matches(text: Buffer): boolean {

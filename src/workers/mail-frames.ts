@@ -4,6 +4,7 @@
 
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
+import type { Bytes } from "../store/stored-event.ts";
 import { MAIL, readRef, REF_BYTES, type SubscriptionRef, writeRef } from "./mail.ts";
 
 // frames: ref (16) | u32 messages done | u32 their bytes | u32 kind of frames | u32 count
@@ -72,7 +73,7 @@ function writeFramesHeader(
 const CLOSE_BRACKET = 0x5d;
 
 /** How many bytes `sendEventFrames` needs in a ring. */
-export function eventFramesBytes(prefix: Buffer, texts: readonly Buffer[]): number {
+export function eventFramesBytes(prefix: Buffer, texts: readonly Bytes[]): number {
   let bytes = FRAMES_HEADER_BYTES;
   for (const text of texts) bytes += 4 + prefix.length + text.length + 1;
   return bytes;
@@ -83,7 +84,7 @@ export function sendEventFrames(
   out: Outbox,
   ref: SubscriptionRef,
   prefix: Buffer,
-  texts: readonly Buffer[],
+  texts: readonly Bytes[],
 ): void {
   const total = eventFramesBytes(prefix, texts);
   const start = out.reserve(total);
@@ -92,7 +93,7 @@ export function sendEventFrames(
   for (const text of texts) {
     out.view.setUint32(at, prefix.length + text.length + 1, true);
     out.bytes.set(prefix, at + 4);
-    out.bytes.set(text, at + 4 + prefix.length);
+    text.copy(out.bytes, at + 4 + prefix.length);
     at += 4 + prefix.length + text.length;
     out.bytes[at] = CLOSE_BRACKET;
     at += 1;

@@ -42,6 +42,7 @@ import {
   sendSubscribe,
   type SubscriptionRef,
 } from "./mail.ts";
+import type { Bytes } from "../store/stored-event.ts";
 import { eventFramesBytes, FRAMES, sendEventFrames, sendFrame } from "./mail-frames.ts";
 import { type Queued, QueryQueue } from "./query-queue.ts";
 import { openOutbox, type Role, type Station } from "./thread.ts";
@@ -84,7 +85,7 @@ export class Reader implements Role {
   private upstreamRunning: number;
   private readonly bell: Doorbell;
   private readonly changes: Changes;
-  private texts: Buffer[] = [];
+  private texts: Bytes[] = [];
   private textBytes = 0;
 
   constructor(station: Station, bell: Doorbell) {
@@ -224,7 +225,7 @@ export class Reader implements Role {
     while (query.lateSeq === null) {
       const found = scan.next();
       if (found === "done") query.lateSeq = scan.headSeq;
-      else if (found !== "working") this.take(query, client, found.text);
+      else if (found !== "working") this.take(query, client, found.stored);
       if (this.mustYield(client, deadline)) return false;
     }
     return this.readLate(query, client, deadline);
@@ -251,7 +252,7 @@ export class Reader implements Role {
     return new Scan(this.store, asked, reqOptions(), sight, this.search);
   }
 
-  private take(query: Query, client: Client, text: Buffer): void {
+  private take(query: Query, client: Client, text: Bytes): void {
     if (eventFramesBytes(query.prefix, [text]) > this.websocket.recordBytesMax) return;
     const bytes = text.length + query.prefix.length + 1;
     if (this.textBytes + bytes > PIECE_BYTES) this.flush(query, client);
@@ -267,10 +268,11 @@ export class Reader implements Role {
       const from = query.lateSeq as number;
       if (head - from <= LATE_COMMITS_MAX) return true;
       const upTo = from + LATE_COMMITS_MAX;
-      for (const { expires, text } of this.store.textsAfter(from, upTo, LATE_COMMITS_MAX)) {
+      for (const stored of this.store.textsAfter(from, upTo, LATE_COMMITS_MAX)) {
+        const { expires, text } = stored;
         if (expires !== 0 && expires <= nowSeconds) continue;
         if (!matchesAny(query.mail.filters, decodeText(text))) continue;
-        if (query.sight.sees(text)) this.take(query, client, text);
+        if (query.sight.sees(text)) this.take(query, client, stored);
       }
       query.lateSeq = upTo;
       if (this.mustYield(client, deadline)) return false;

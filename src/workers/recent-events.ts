@@ -1,7 +1,7 @@
 // The monitor's memory of the last commits, for subscriptions that arrive with an earlier one. By
 // count and by bytes it is bounded; what it no longer has is in the database.
 
-import type { StoredText } from "../store/read.ts";
+import type { StoredText } from "../store/stored-event.ts";
 
 const COUNT_MAX = 2048;
 const BYTES_MAX = 4 * 1024 * 1024;

@@ -33,7 +33,9 @@ function parsed(filter: RawFilter): Filter {
 
 function count(store: TestStore, filter: RawFilter, asked = askedBy()) {
   const ids: string[] = [];
-  const cost = countFilter(store.db, parsed(filter), asked, ({ text }) => ids.push(textId(text)));
+  const cost = countFilter(store.db, parsed(filter), asked, ({ stored }) =>
+    ids.push(textId(stored.text)),
+  );
   return { ids, cost };
 }
 

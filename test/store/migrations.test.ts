@@ -6,7 +6,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-import { candidateOf, textId } from "../../src/store/candidate.ts";
+import { candidateOf } from "../../src/store/candidate.ts";
 import { MIGRATIONS } from "../../src/store/migrations.ts";
 import { EventReader } from "../../src/store/read.ts";
 import { Scan } from "../../src/store/scan.ts";
@@ -63,7 +63,7 @@ function answer(reader: EventReader, filters: readonly RawFilter[]): unknown {
   for (;;) {
     const found = scan.next();
     if (found === "done") return { ids, hint: scan.hint() };
-    if (found !== "working") ids.push(textId(found.text));
+    if (found !== "working") ids.push(found.stored.id);
   }
 }
 

@@ -3,7 +3,12 @@
 
 import { describe, expect, test } from "bun:test";
 import { encodeEvent, type NostrEvent } from "../../src/protocol/event.ts";
-import { packedBytesMax, packText, TextUnpacker } from "../../src/store/packed-text.ts";
+import {
+  packedBytesMax,
+  packedTextBytes,
+  packText,
+  TextUnpacker,
+} from "../../src/store/packed-text.ts";
 import { readRealEvents } from "../support/events.ts";
 import { makeEvent } from "../support/unsigned-events.ts";
 import { type Random, testRandomly } from "../support/random.ts";
@@ -32,10 +37,24 @@ function idOf(text: Buffer): Uint8Array {
   return new Uint8Array(Buffer.from(text.toString("latin1", 7, 71), "hex"));
 }
 
+/** The text of the event with that id; what is around it is left alone. */
+function unpack(id: Uint8Array, bytes: Uint8Array, start = 0): Buffer {
+  const [before, after] = [3, 9];
+  const length = packedTextBytes(bytes, start);
+  const target = Buffer.alloc(before + length + after, 0xee);
+  try {
+    unpacker.unpack(id, bytes, start, target, before);
+  } finally {
+    expect(target.subarray(0, before)).toEqual(Buffer.alloc(before, 0xee));
+    expect(target.subarray(-after)).toEqual(Buffer.alloc(after, 0xee));
+  }
+  return target.subarray(before, before + length);
+}
+
 /** The text, packed and unpacked; null when it can't be packed. */
 function thereAndBack(text: Buffer): Buffer | null {
   const bytes = packed(text);
-  return bytes === null ? null : unpacker.unpack(idOf(text), bytes, 0);
+  return bytes === null ? null : unpack(idOf(text), bytes);
 }
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -97,7 +116,7 @@ describe("the text of an event comes back", () => {
     for (const event of real) {
       const text = textOf(event);
       const short = packed(text) as Uint8Array;
-      expect(unpacker.unpack(idOf(text), short, 0)).toEqual(text);
+      expect(unpack(idOf(text), short)).toEqual(text);
       bytes += text.length;
       packedBytes += short.length;
     }
@@ -118,7 +137,7 @@ describe("the text of an event comes back", () => {
     const bytes = packed(text) as Uint8Array;
     const more = new Uint8Array(bytes.length + 5);
     more.set(bytes, 5);
-    expect(unpacker.unpack(idOf(text), more, 5)).toEqual(text);
+    expect(unpack(idOf(text), more, 5)).toEqual(text);
   });
 });
 
@@ -187,7 +206,7 @@ describe("what is torn", () => {
     if (torn.length > 0) torn[random.below(torn.length)] = random.below(256);
     let back: Buffer;
     try {
-      back = unpacker.unpack(idOf(text), torn, 0);
+      back = unpack(idOf(text), torn);
     } catch (error) {
       expect((error as Error).message).toStartWith("database: a payload can't be unpacked: ");
       return;
@@ -199,7 +218,7 @@ describe("what is torn", () => {
     const text = textOf(makeEvent());
     const bytes = packed(text) as Uint8Array;
     bytes.set([0xff, 0xff, 0xff, 0xff, 0x7f], 96);
-    expect(() => unpacker.unpack(idOf(text), bytes, 0)).toThrow(
+    expect(() => unpack(idOf(text), bytes)).toThrow(
       "database: a payload can't be unpacked: it says",
     );
   });

@@ -8,7 +8,6 @@ import {
   PAYLOAD_START_BYTES,
   packPayload,
   payloadPubkey,
-  PayloadReader,
   payloadText,
 } from "../../src/store/payload.ts";
 import { makeEvent } from "../support/unsigned-events.ts";
@@ -57,12 +56,11 @@ describe("an event's text", () => {
   });
 
   test("is not touched by the next ones, nor by what is done to its row", () => {
-    const reader = new PayloadReader();
     const texts = [400, 70_000, 500, 401].map(textOfLength);
     const payloads = texts.map(packPayload);
     payloads.splice(2, 0, pack((texts[0] as Buffer).toString()));
     const ids = [0, 1, 0, 2, 3].map((i) => idOf(texts[i] as Buffer));
-    const found = payloads.map((payload, i) => reader.text(ids[i] as Uint8Array, payload));
+    const found = payloads.map((payload, i) => payloadText(ids[i] as Uint8Array, payload));
     for (const payload of payloads) payload.fill(0xff);
     texts.splice(2, 0, texts[0] as Buffer);
     expect(found).toEqual(texts);

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-import { textId } from "../../src/store/candidate.ts";
+
 import { Scan } from "../../src/store/scan.ts";
 import { naiveScan, randomFilter } from "../support/random-filters.ts";
 import { TestStore } from "../support/test-store.ts";
@@ -23,7 +23,7 @@ function drain(scan: Scan, isResting: () => boolean): { ids: string[]; hint: str
   for (let calls = 0; calls < 100_000; calls++) {
     const found = scan.next();
     if (found === "done") return { ids, hint: scan.hint() };
-    if (found !== "working") ids.push(textId(found.text));
+    if (found !== "working") ids.push(found.stored.id);
     if (isResting()) scan.rest();
   }
   throw new Error("the scan does not end");

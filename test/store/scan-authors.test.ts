@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-import { candidateOf, textId } from "../../src/store/candidate.ts";
+import { candidateOf } from "../../src/store/candidate.ts";
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan } from "../../src/store/scan.ts";
 import { naiveScan, type RawFilter } from "../support/random-filters.ts";
@@ -56,7 +56,7 @@ function drain(dice: Dice, reader: EventReader, scan: Scan, between: () => void)
       for (let steps = dice.pick([1, 5, 40]); steps > 0; steps--) {
         const found = scan.next();
         if (found === "done") return true;
-        if (found !== "working") ids.push(textId(found.text));
+        if (found !== "working") ids.push(found.stored.id);
       }
       return false;
     });

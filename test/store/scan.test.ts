@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter, UNTIL_MAX } from "../../src/protocol/filter.ts";
-import { textId } from "../../src/store/candidate.ts";
+
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan, type ScanOptions } from "../../src/store/scan.ts";
 import { authorKey, idKey, kindKey, tagKey } from "../../src/store/term.ts";
@@ -45,7 +45,7 @@ function drain(scan: Scan): { ids: string[]; hint: "finish" | "more" | null } {
   for (let steps = 0; steps < 1_000_000; steps++) {
     const found = scan.next();
     if (found === "done") return { ids, hint: scan.hint() };
-    if (found !== "working") ids.push(textId(found.text));
+    if (found !== "working") ids.push(found.stored.id);
   }
   throw new Error("the scan does not end");
 }
@@ -273,7 +273,7 @@ describe("while others write, a scan", () => {
       for (;;) {
         const found = scan.next();
         if (found === "done") break;
-        if (found !== "working") ids.push(textId(found.text));
+        if (found !== "working") ids.push(found.stored.id);
         if (dice.chance(0.2)) store.write(...later.splice(0, 1 + dice.below(3)));
         if (!dice.chance(0.2)) continue;
         const seqs = Array.from({ length: 3 }, () => 1 + dice.below(before.length));
@@ -346,7 +346,7 @@ describe("an expired event is not sent", () => {
     while (first === "working") first = scan.next();
     now = 5000;
     const fresh = events.filter((event) => event.tags.length === 0);
-    expect([first === "done" ? "" : textId(first.text), ...drain(scan).ids]).toEqual(
+    expect([first === "done" ? "" : first.stored.id, ...drain(scan).ids]).toEqual(
       fresh.map(({ id }) => id),
     );
   });

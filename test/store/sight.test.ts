@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
 import { type Viewer, Visibility } from "../../src/protocol/visibility.ts";
-import { textId } from "../../src/store/candidate.ts";
+
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan } from "../../src/store/scan.ts";
 import { Sight } from "../../src/store/sight.ts";
@@ -54,7 +54,7 @@ function answer(
   for (;;) {
     const found = scan.next();
     if (found === "done") return { ids, hint: scan.hint() };
-    if (found !== "working") ids.push(textId(found.text));
+    if (found !== "working") ids.push(found.stored.id);
   }
 }
 

@@ -76,7 +76,7 @@ export class SearchStore extends TestStore {
     for (;;) {
       const found = scan.next();
       if (found === "done") return { events, hint: scan.hint(), isCut: scan.isCut };
-      if (found !== "working") events.push(decodeText(found.text));
+      if (found !== "working") events.push(decodeText(found.stored.text));
       scan.rest(); // after each step, as if clients were slow
     }
   }
