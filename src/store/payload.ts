@@ -7,13 +7,9 @@
 //   d9 | u8  length | UTF-8      da | u16 length | UTF-8      db | u32 length | UTF-8
 
 import { Packr } from "msgpackr/pack"; // all of it takes four times as long to load
-import {
-  PACKED_PUBKEY_AT,
-  packedBytesMax,
-  packedTextBytes,
-  packText,
-  TextUnpacker,
-} from "./packed-text.ts";
+import { packedBytesMax, packText } from "./pack-text.ts";
+import { PACKED_PUBKEY_AT } from "./packed-text.ts";
+import { packedTextBytes, TextUnpacker } from "./unpack-text.ts";
 
 const BIN_8 = 0xc4;
 const BIN_32 = 0xc6;

@@ -3,12 +3,8 @@
 
 import { describe, expect, test } from "bun:test";
 import { encodeEvent, type NostrEvent } from "../../src/protocol/event.ts";
-import {
-  packedBytesMax,
-  packedTextBytes,
-  packText,
-  TextUnpacker,
-} from "../../src/store/packed-text.ts";
+import { packedBytesMax, packText } from "../../src/store/pack-text.ts";
+import { packedTextBytes, TextUnpacker } from "../../src/store/unpack-text.ts";
 import { readRealEvents } from "../support/events.ts";
 import { makeEvent } from "../support/unsigned-events.ts";
 import { type Random, testRandomly } from "../support/random.ts";
