@@ -27,7 +27,7 @@ export type EventRow = [
 ];
 
 /** What an `EventRow` is read from the table `event` by. */
-export const EVENT_COLUMNS = "seq, expires, kind, id, payload";
+export const EVENT_COLUMNS = "event.seq, expires, kind, event.id, payload";
 
 export class StoredEvent implements StoredText, Bytes {
   readonly seq: number;
