@@ -7,8 +7,8 @@
 import type { Doorbell } from "./doorbell.ts";
 import { recordBytesMax, type RingProducer } from "./ring.ts";
 
-/** Of records that only hint at themselves; with more than this waiting, the consumer is woken. */
-const QUIET_BYTES_MAX = 16 * 1024;
+/** Of the ring, what records may take that only hint at themselves, before the consumer is woken. */
+const QUIET_PART = 1 / 8;
 /** A wake-up may be missed only if the consumer has died; this bounds how long that goes unseen. */
 const RECHECK_MS = 100;
 
@@ -67,7 +67,7 @@ export class Outbox {
   /** For what can wait until the consumer is awake anyway: see `Doorbell.hint`. */
   commitQuietly(type: number, bytes: number): void {
     this.quietBytes += bytes;
-    if (this.quietBytes > QUIET_BYTES_MAX) {
+    if (this.quietBytes > this.producer.capacity * QUIET_PART) {
       this.commit(type, bytes);
       return;
     }
