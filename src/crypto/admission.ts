@@ -60,6 +60,8 @@ export class Admission {
   private readonly pubkey = Buffer.alloc(32);
   private readonly sig = Buffer.alloc(64);
   private readonly backend: SignatureBackend | null;
+  /** Signatures checked in vain. */
+  forgedCount = 0;
 
   /** Without a backend, ids and signatures go unchecked: for sources that were checked before. */
   constructor(backend: SignatureBackend | null) {
@@ -107,7 +109,9 @@ export class Admission {
     decodeHexInto(event.id, this.id);
     decodeHexInto(event.pubkey, this.pubkey);
     decodeHexInto(event.sig, this.sig);
-    return this.backend.verify(this.id, this.pubkey, this.sig) ? null : "invalid: bad signature";
+    if (this.backend.verify(this.id, this.pubkey, this.sig)) return null;
+    this.forgedCount += 1;
+    return "invalid: bad signature";
   }
 }
 
