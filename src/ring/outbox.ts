@@ -7,7 +7,7 @@
 import type { Doorbell } from "./doorbell.ts";
 import { recordBytesMax, type RingProducer } from "./ring.ts";
 
-/** Of the ring, what records may take that only hint at themselves, before the consumer is woken. */
+/** What records that only hint at themselves may take of the ring before the consumer is woken. */
 const QUIET_PART = 1 / 8;
 /** A wake-up may be missed only if the consumer has died; this bounds how long that goes unseen. */
 const RECHECK_MS = 100;
