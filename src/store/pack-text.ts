@@ -112,13 +112,14 @@ class Packing {
 
   /** Packs these digits; false when some are none. */
   private hex(from: number, bytes: number): boolean {
-    const { text, out } = this;
+    const { text, out, at } = this;
     for (let i = 0; i < bytes; i++) {
       const high = NIBBLES[text[from + 2 * i] as number] as number;
       const low = NIBBLES[text[from + 2 * i + 1] as number] as number;
       if ((high | low) < 0) return false;
-      out[this.at++] = (high << 4) | low;
+      out[at + i] = (high << 4) | low;
     }
+    this.at = at + bytes;
     return true;
   }
 

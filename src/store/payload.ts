@@ -60,7 +60,7 @@ function headerBytesOf(payload: Uint8Array): number {
   if (!isBin && !(type >= STR_8 && type <= STR_32)) {
     throw new Error(`database: unknown payload type ${type}`);
   }
-  return 1 + 2 ** (type - (isBin ? BIN_8 : STR_8));
+  return 1 + (1 << (type - (isBin ? BIN_8 : STR_8)));
 }
 
 /** Where the value starts. Throws on anything that `packPayload` doesn't write. */
