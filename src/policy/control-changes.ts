@@ -309,7 +309,7 @@ export class ControlChanges {
   /** True when any row has been changed. */
   private change(sql: string, ...values: SQLQueryBindings[]): boolean {
     const { changes } = this.db.query(sql).run(...values);
-    if (changes > 0) this.db.query("UPDATE control SET version = version + 1").run();
+    if (changes > 0) this.db.query("UPDATE control_version SET version = version + 1").run();
     return changes > 0;
   }
 

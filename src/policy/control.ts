@@ -36,7 +36,7 @@ export type RelayText = (typeof RELAY_TEXTS)[number];
 
 /** The version is read first: what changes meanwhile makes another one. */
 export function readControl(db: Database): Control {
-  const [version] = db.query("SELECT version FROM control").values()[0] as [number];
+  const [version] = db.query("SELECT version FROM control_version").values()[0] as [number];
   const bannedPubkeys = readMap(db, "SELECT pubkey, reason FROM banned_pubkey");
   const bannedEvents = readMap(db, "SELECT id, reason FROM banned_event");
   const allowedKinds = readSet<number>(db, "SELECT kind FROM kind_rule WHERE is_allowed = 1");
@@ -99,7 +99,7 @@ export class TransactionControl {
 
   constructor(db: Database) {
     this.db = db;
-    this.selectVersion = db.prepare("SELECT version FROM control");
+    this.selectVersion = db.prepare("SELECT version FROM control_version");
     this.control = readControl(db);
   }
 

@@ -1,7 +1,8 @@
 // The tables of the relay's control state: who and what is banned, members, roles, invites, kinds,
 // addresses, texts, and the log of all changes. Small, read whole into memory (src/policy), written
 // by whoever holds the write transaction, who raises `version` with every change but the log's.
-// Public keys and ids are lower-case hex.
+// Public keys and ids are lower-case hex. (`control` has since become `control_version`:
+// migrations.ts.)
 
 export const CONTROL_TABLES = `
   CREATE TABLE control (

@@ -145,13 +145,32 @@ export const MIGRATIONS: readonly Migration[] = [
     heedVanishes(db, isThisRelay);
   },
   (db) => db.run(SUM_TABLES), // the writer fills them, while it has nothing else to do
-  shortenTail,
+  (db) => {
+    shortenTail(db);
+    db.run(END_EARLIER);
+  },
 ];
 
 /**
- * The tail's runs in less room. A process of an earlier version that still runs misses their
- * table, and ends: it could read neither these nor packed texts (payload.ts), which come with this
- * version, too. Texts that are stored already stay as they are.
+ * A relay of an earlier version that still runs reads `control` whenever somebody else has written.
+ * It fails there, with these words, and ends: it could write nothing any more (there is no `tail`),
+ * and go on only to refuse all that is asked of it. Not by a table that is missing, for SQLite
+ * would then alter no other table.
+ */
+const END_EARLIER = `
+  CREATE TABLE control_version (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO control_version SELECT * FROM control;
+  DROP TABLE control; -- not renamed: see WITH_TAIL
+  CREATE VIEW control AS SELECT "a newer nandu has migrated this database"() AS version;
+  `;
+
+/**
+ * The tail's runs in less room, in another table: a process of an earlier version could read
+ * neither these nor packed texts (payload.ts), which come with this version, too. Texts that are
+ * stored already stay as they are.
  */
 function shortenTail(db: Database): void {
   const parts = db.query("SELECT part, seq, entries, removed FROM tail ORDER BY part").values();

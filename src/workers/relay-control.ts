@@ -73,7 +73,7 @@ export class RelayControl extends NoRules {
     this.events = new RelayEvents(openRelayKey(), reader);
     this.changes = new ControlChanges(db);
     this.membership = new Membership(this.changes, this.events);
-    this.selectVersion = db.prepare("SELECT version FROM control");
+    this.selectVersion = db.prepare("SELECT version FROM control_version");
     this.control = readControl(db);
     this.announced = this.control.version;
     this.tellMain();

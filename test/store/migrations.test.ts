@@ -251,7 +251,9 @@ describe("a database of the fourth version", () => {
       for (const event of made) store.write(event);
       const filters = Array.from({ length: 20 }, () => [randomFilter(dice, made, 0.5)]);
       const before = filters.map((filter) => answer(store.openReader(), filter));
-      const others = ["gone", "history", "head", "term"].map((table) => `SELECT * FROM ${table}`);
+      const others = ["gone", "history", "head", "term", "control_version"].map(
+        (table) => `SELECT * FROM ${table}`,
+      );
       const rows = others.map((select) => store.db.query(select).values());
       {
         using old = new Database(databasePath(store.options.dataDir));
@@ -266,17 +268,20 @@ describe("a database of the fourth version", () => {
     });
   });
 
-  test("is no more read or written by a process of that version that still runs", () => {
+  test("is not read or written by a process of that version that still runs, which ends", () => {
     using store = new TestStore();
     store.writer.write([candidateOf(makeEvent())]);
     using old = new Database(databasePath(store.options.dataDir));
     makeFourthVersion(old);
     const select = old.prepare("SELECT part, entries, removed FROM tail WHERE part > ?");
     const insert = old.prepare("INSERT INTO tail VALUES (2, 2, x'', x'')");
+    const poll = old.prepare("SELECT version FROM control"); // whenever somebody else has written
     expect(select.values(0)).toHaveLength(1);
+    expect(poll.values()).toEqual([[0]]);
     openForWriting(store.options).close();
     expect(() => select.values(0)).toThrow("no such table: tail");
     expect(() => insert.run()).toThrow("no such table: tail");
+    expect(() => poll.values()).toThrow("a newer nandu has migrated this database");
   });
 });
 

@@ -1,5 +1,5 @@
 // A database of today as the fourth version would have it: texts not packed, and the tail of the
-// index in five columns of doubles.
+// index in five columns of doubles. (And `control` is a table.)
 
 import type { Database } from "bun:sqlite";
 import { pack } from "msgpackr";
@@ -27,6 +27,15 @@ export function makeFourthVersion(db: Database): void {
     for (const [seq, id, payload] of rows as [number, Uint8Array, Uint8Array][]) {
       update.run(pack(payloadText(id, payload).toString()), seq);
     }
+    db.run(`
+      DROP VIEW control;
+      CREATE TABLE control (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        version INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO control SELECT * FROM control_version;
+      DROP TABLE control_version;
+    `);
     db.run("PRAGMA user_version = 4");
   })();
 }
