@@ -8,7 +8,7 @@
 
 import { Packr } from "msgpackr/pack"; // all of it takes four times as long to load
 import { packedBytesMax, packText } from "./pack-text.ts";
-import { PACKED_PUBKEY_AT } from "./packed-text.ts";
+import { HEX_BYTES, HEX_LENGTH, PACKED_PUBKEY_AT, TEXT_PUBKEY_AT } from "./packed-text.ts";
 import { packedTextBytes, TextUnpacker } from "./unpack-text.ts";
 
 const BIN_8 = 0xc4;
@@ -34,17 +34,12 @@ export function packPayload(text: Buffer): Buffer {
 /** Enough of a payload to hold the pubkey. */
 export const PAYLOAD_START_BYTES = 160;
 
-/** In the text: `{"id":"<64>","pubkey":"<64>",`. */
-const TEXT_PUBKEY_AT = 83;
-const HEX_LENGTH = 64;
-const PUBKEY_BYTES = 32;
-
 /** The author's key, of a payload that may be cut off after its start. */
 export function payloadPubkey(payload: Uint8Array): string {
   const start = headerBytesOf(payload);
   if (isPacked(payload)) {
     const at = start + PACKED_PUBKEY_AT;
-    return toString.call(payload as Buffer, "hex", at, at + PUBKEY_BYTES);
+    return toString.call(payload as Buffer, "hex", at, at + HEX_BYTES);
   }
   const at = start + TEXT_PUBKEY_AT;
   return toString.call(payload as Buffer, "latin1", at, at + HEX_LENGTH);

@@ -59,8 +59,10 @@ const WHOLE_MAX = 2 ** 31;
 const VARINT_UNIT_MAX = 2 ** 49;
 /** All that is written before anything is checked is not longer. */
 const TEXT_BYTES_MIN = TEXT_TIME_AT + TEXT_SIG_LENGTH;
-/** SQLite holds no longer blob, as it is built. */
-const TEXT_BYTES_MAX = 2 ** 30;
+/** No byte stands for more: a run's control, of no bytes and the start of the content, for 13. */
+const EXPANSION_MAX = 16;
+/** The last unit of the text's length: SQLite holds no blob of 2^31 bytes. */
+const LENGTH_UNIT_MAX = 2 ** 28;
 
 /** On arrays that SQLite gives, too, which have no methods of a Buffer. */
 const copyBytes = Buffer.prototype.copy;
@@ -79,11 +81,11 @@ function longLength(packed: Uint8Array, at: number, bytes: number): number {
 export function packedTextBytes(packed: Uint8Array, start: number): number {
   let value = 0;
   let unit = 1;
-  for (let at = start + HEAD_BYTES; unit <= TEXT_BYTES_MAX; at++, unit *= 0x80) {
+  for (let at = start + HEAD_BYTES; unit <= LENGTH_UNIT_MAX; at++, unit *= 0x80) {
     const byte = packed[at] as number;
     value += (byte & 0x7f) * unit;
     if (!(byte < 0x80)) continue;
-    if (value < TEXT_BYTES_MIN || value > TEXT_BYTES_MAX) break;
+    if (value < TEXT_BYTES_MIN || value > EXPANSION_MAX * packed.length) break;
     return value;
   }
   // What a corrupt payload says doesn't cost memory before it is seen to be wrong.

@@ -210,12 +210,15 @@ describe("what is torn", () => {
     expect(back.length).toBeGreaterThan(0);
   });
 
-  test("and says that it is a gigabyte takes no memory", () => {
-    const text = textOf(makeEvent());
-    const bytes = packed(text) as Uint8Array;
-    bytes.set([0xff, 0xff, 0xff, 0xff, 0x7f], 96);
-    expect(() => unpack(idOf(text), bytes)).toThrow(
-      "database: a payload can't be unpacked: it says",
-    );
+  test("and says that it is longer than its bytes can be takes no memory", () => {
+    for (const length of [2 ** 35 - 1, 2 ** 29, 2 ** 22]) {
+      const bytes = packed(textOf(makeEvent())) as Uint8Array;
+      for (let i = 0; i < 5; i++) {
+        bytes[96 + i] = (Math.floor(length / 0x80 ** i) & 0x7f) | (i < 4 ? 0x80 : 0);
+      }
+      expect(() => packedTextBytes(bytes, 0)).toThrow(
+        `database: a payload can't be unpacked: it says ${length} bytes`,
+      );
+    }
   });
 });
