@@ -4,7 +4,6 @@
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-
 import { Scan } from "../../src/store/scan.ts";
 import { naiveScan, randomFilter } from "../support/random-filters.ts";
 import { TestStore } from "../support/test-store.ts";

@@ -6,7 +6,6 @@ import { expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
 import { type Viewer, Visibility } from "../../src/protocol/visibility.ts";
-
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan } from "../../src/store/scan.ts";
 import { Sight } from "../../src/store/sight.ts";
