@@ -9,7 +9,7 @@
 
 import type { Database, Statement } from "bun:sqlite";
 import type { Filter } from "../protocol/filter.ts";
-import { textCreatedAt, textId } from "./candidate.ts";
+import { textCreatedAt } from "./candidate.ts";
 import { canCountByIndex } from "./count.ts";
 import type { Orders } from "./filter-stream.ts";
 import { EventReader } from "./read.ts";
@@ -105,7 +105,6 @@ class TableItems implements ItemScan {
   private readonly sight: Sight;
   private readonly options: ItemScanOptions;
   private readonly headSeq: number;
-  private readonly ids = new TextIds();
   private lastSeq = 0;
   /** Events that have to be looked at. */
   private doubtful: number[] = [];
@@ -142,8 +141,8 @@ class TableItems implements ItemScan {
   private look(): void {
     const seqs = this.doubtful.slice(0, TEXTS_PER_STEP);
     this.doubtful = this.doubtful.slice(TEXTS_PER_STEP);
-    for (const { text } of this.reader.texts(seqs)) {
-      if (this.sight.sees(text)) this.options.onItem(textCreatedAt(text), this.ids.of(text));
+    for (const { text, idBytes } of this.reader.texts(seqs)) {
+      if (this.sight.sees(text)) this.options.onItem(textCreatedAt(text), idBytes);
     }
   }
 }
@@ -152,7 +151,6 @@ class IndexItems implements ItemScan {
   private readonly reader: ItemReader;
   private readonly scan: Scan;
   private readonly onItem: OnItem;
-  private readonly ids = new TextIds();
   /** Events that need no look, to be read together. */
   private seqs: number[] = [];
 
@@ -175,8 +173,7 @@ class IndexItems implements ItemScan {
 
   step(): boolean {
     const found = this.scan.next();
-    if (found !== "working" && found !== "done")
-      this.onItem(-found.age, this.ids.of(found.stored.text));
+    if (found !== "working" && found !== "done") this.onItem(-found.age, found.stored.idBytes);
     const isDone = found === "done";
     if (isDone || this.seqs.length >= LOOKUP_SEQS) {
       this.reader.eachItem(this.seqs, this.onItem);
@@ -187,15 +184,5 @@ class IndexItems implements ItemScan {
 
   rest(): void {
     this.scan.rest();
-  }
-}
-
-/** Ids from texts, as bytes that are good until the next one. */
-export class TextIds {
-  private readonly bytes = Buffer.alloc(32);
-
-  of(text: Buffer): Buffer {
-    this.bytes.write(textId(text), "hex");
-    return this.bytes;
   }
 }

@@ -35,7 +35,8 @@ export class StoredEvent implements StoredText, Bytes {
   readonly kind: number;
   /** Of the text, in bytes. */
   readonly length: number;
-  private readonly idBytes: Uint8Array;
+  /** The id, 32 bytes. */
+  readonly idBytes: Uint8Array;
   private readonly payload: Uint8Array;
   private made: Buffer | null = null;
 

@@ -6,8 +6,8 @@
 import type { Database, Statement } from "bun:sqlite";
 import { ItemSum } from "../negentropy/item-sum.ts";
 import type { Filter } from "../protocol/filter.ts";
-import { textCreatedAt, textKind } from "./candidate.ts";
-import { type ItemReader, TextIds } from "./item-scan.ts";
+import { textCreatedAt } from "./candidate.ts";
+import type { ItemReader } from "./item-scan.ts";
 import { payloadText } from "./payload.ts";
 import type { StoredEvent } from "./stored-event.ts";
 import type { Sight } from "./sight.ts";
@@ -63,7 +63,6 @@ export class SumChanges {
   private readonly sight: Sight;
   private readonly openedAt: number;
   private readonly matcher: TextMatcher;
-  private readonly ids = new TextIds();
   private readonly selectPlace: Statement;
   private readonly selectTaken: Statement;
   private readonly own = new Map<number, ItemSum>();
@@ -131,8 +130,8 @@ export class SumChanges {
   }
 
   /** An event of a class that isn't summed, which is seen. */
-  addOwn(text: Buffer): void {
-    sumOf(this.own, hourOf(textCreatedAt(text))).addId(this.ids.of(text));
+  addOwn({ text, idBytes }: StoredEvent): void {
+    sumOf(this.own, hourOf(textCreatedAt(text))).addId(idBytes);
     this.ownCount += 1;
     this.state = "";
   }
@@ -167,13 +166,13 @@ export class SumChanges {
     if (pendingUpTo === openedHead) return true;
     const lookedAt = sight.privateKinds.union(sight.guardedKinds); // whenever they came
     const texts = this.reader.textsAfter(pendingUpTo, openedHead, TEXTS_READ);
-    for (const { seq, expires, text } of texts) {
+    for (const stored of texts) {
+      const { expires, kind, text } = stored;
       if (expires !== 0 && expires <= this.openedAt) continue;
-      if (!this.matcher.matches(text)) continue;
-      const kind = textKind(text);
+      if (!this.matcher.matchesStored(stored)) continue;
       const seen = this.view.seen(kind, groupsOf(text));
-      if (seen === "all") this.pending.push(this.changeOf(seq, text));
-      else if (seen === "some" && !lookedAt.has(kind) && sight.sees(text)) this.addOwn(text);
+      if (seen === "all") this.pending.push(changeOf(stored));
+      else if (seen === "some" && !lookedAt.has(kind) && sight.sees(text)) this.addOwn(stored);
     }
     const isAll = texts.length < TEXTS_READ;
     this.pendingUpTo = isAll ? openedHead : (texts.at(-1) as StoredEvent).seq;
@@ -206,16 +205,12 @@ export class SumChanges {
     const known = new Map<number, Change | null>(news.map((seq) => [seq, null]));
     for (const seq of seqs)
       if (this.expired.has(seq)) known.set(seq, this.expired.get(seq) ?? null);
-    for (const { seq, text } of this.reader.texts(news)) {
-      const isSummed = this.view.seen(textKind(text), groupsOf(text)) === "all";
-      if (isSummed && this.matcher.matches(text)) known.set(seq, this.changeOf(seq, text));
+    for (const stored of this.reader.texts(news)) {
+      const isSummed = this.view.seen(stored.kind, groupsOf(stored.text)) === "all";
+      if (isSummed && this.matcher.matchesStored(stored)) known.set(stored.seq, changeOf(stored));
     }
     this.expired = known;
     return unknown.length <= TEXTS_READ;
-  }
-
-  private changeOf(seq: number, text: Buffer): Change {
-    return { seq, hour: hourOf(textCreatedAt(text)), sum: ItemSum.of(1, this.ids.of(text)) };
   }
 
   private collect(upTo: number): Map<number, ItemSum> {
@@ -263,4 +258,8 @@ function sumOf(sums: Map<number, ItemSum>, bucket: number): ItemSum {
     sums.set(bucket, sum);
   }
   return sum;
+}
+
+function changeOf({ seq, text, idBytes }: StoredEvent): Change {
+  return { seq, hour: hourOf(textCreatedAt(text)), sum: ItemSum.of(1, idBytes) };
 }

@@ -64,7 +64,7 @@ export class OwnScan {
       }
       const { kind, text } = found.stored;
       const isOwn = this.view.seen(kind, groupsOf(text)) === "some";
-      if (isOwn && found.seq <= seqMax) this.changes.addOwn(text);
+      if (isOwn && found.seq <= seqMax) this.changes.addOwn(found.stored);
     }
     return false;
   }
