@@ -24,8 +24,8 @@ const HALVES = [
 const SENTINEL_KIND = 9;
 /** When a subscription has its EOSE, so many events are looked for that must have come before. */
 const STORED_LOOKED_AT = 200;
-/** Nothing here takes a tenth of this. */
-const STUCK_MS = 35_000;
+/** When nothing has come for so long, nothing will: a thread sleeps for a second at most. */
+const SILENCE_MS = 20_000;
 const SENTINEL_START = '["EVENT","sentinel"';
 
 interface Subscription {
@@ -75,6 +75,8 @@ class Catalogue {
 /** One connection with its subscriptions, and everything that is wrong with what it receives. */
 class Watcher {
   readonly problems: string[] = [];
+  /** Frames that came. */
+  received = 0;
   readonly open = new Map<string, Subscription>();
   private readonly catalogue: Catalogue;
   private readonly dice: Dice;
@@ -137,8 +139,10 @@ class Watcher {
     await Promise.all(this.answers);
     for (const subscription of this.open.values()) {
       if (subscription.isCaughtUp === "perhaps") this.unsubscribe(subscription);
-      if (subscription.isCaughtUp !== false) continue;
-      await this.frame(`["EOSE","${subscription.id}"`);
+    }
+    await Promise.all(this.answers); // an event among them is to be stored before the last one
+    for (const { id, isCaughtUp } of this.open.values()) {
+      if (!isCaughtUp) await this.frame(`["EOSE","${id}"`);
     }
   }
 
@@ -256,6 +260,7 @@ class Watcher {
   }
 
   private onFrame(frame: string): void {
+    this.received += 1;
     const idEnd = frame.indexOf('"', frame.indexOf(',"') + 2);
     const start = frame.slice(0, idEnd + 1);
     this.awaited.get(start)?.();
@@ -306,14 +311,28 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
   const catalogue = new Catalogue();
   for (const event of events) catalogue.add(event);
   const sample = dice.some(events, 60);
+  const watchers: Watcher[] = [];
+  const writers: Publisher[] = [];
+  let sent = 0;
+  const patience = new Patience(
+    () => [...watchers, ...writers].reduce((sum, { received }) => sum + received, 0),
+    () =>
+      `${catalogue.stored.length} of ${sent} have their OK\n` +
+      `${watchers.map((watcher) => watcher.waitsFor()).join("\n")}\n${relay.log.join("\n")}`,
+  );
+
   const connect = () => Watcher.connect(relay.url, dice, catalogue, sample, makeEvent);
-  const watchers = await Promise.all(Array.from({ length: scale.connections }, connect));
+  const connected = Promise.all(Array.from({ length: scale.connections }, connect));
+  watchers.push(...(await patience.wait("watchers", connected)));
   const ends = watchers.map((watcher) => {
     watcher.send("REQ", "sentinel", { kinds: [SENTINEL_KIND] });
     return watcher.frame(SENTINEL_START);
   });
+  const connectWriter = () => Publisher.connect(relay.url);
+  const writersConnected = Promise.all(Array.from({ length: WRITERS }, connectWriter));
+  writers.push(...(await patience.wait("writers", writersConnected)));
+  for (const writer of writers) writer.onOk = (id) => catalogue.markStored(id);
 
-  let sent = 0;
   const take = (): NostrEvent | null => {
     const event = events[sent] ?? null;
     if (event === null) return null;
@@ -321,30 +340,40 @@ async function publishAndWatch(random: Random, flags: readonly string[], scale: 
     if (sent % scale.eventsPerAction === 0) dice.pick(watchers).act();
     return event;
   };
-  const connectWriter = () => Publisher.connect(relay.url);
-  const writers = await Promise.all(Array.from({ length: WRITERS }, connectWriter));
-  for (const writer of writers) writer.onOk = (id) => catalogue.markStored(id);
-  const written = Promise.all(writers.map((writer) => writer.run(take, 50)));
-  const stuck = () => `${watchers.map((watcher) => watcher.waitsFor()).join("\n")}\n${relay.log}`;
-  await inTime(written, () => `${catalogue.stored.length} of ${sent} have their OK\n${stuck()}`);
+  await patience.wait("OKs", Promise.all(writers.map((writer) => writer.run(take, 50))));
   for (const { answers } of writers) {
     for (const answer of answers.values()) expect(answer).toEqual([true, ""]);
   }
-  await inTime(Promise.all(watchers.map((watcher) => watcher.caughtUp())), stuck);
+  await patience.wait("answers", Promise.all(watchers.map((watcher) => watcher.caughtUp())));
   // A connection's live events come in the order of their commits: this is the last.
   const last = catalogue.add(factory.make({ kind: SENTINEL_KIND, tags: [] }));
-  await writers[0]?.run(takeOnce(last));
-  await inTime(Promise.all(ends), stuck);
+  await patience.wait("the last OK", writers[0]!.run(takeOnce(last)));
+  await patience.wait("the last event", Promise.all(ends));
   expect(watchers.flatMap((watcher) => watcher.check()).slice(0, 20)).toEqual([]);
   expect(watchers.some(({ open }) => open.size > 0)).toBe(true);
   for (const client of [...watchers, ...writers]) client.close();
-  expect(await relay.stop()).toBe(0);
+  expect(await patience.wait("the relay's end", relay.stop())).toBe(0);
 }
 
-/** Waits, but not for ever: then it fails with what `stuck` says. */
-async function inTime(done: Promise<unknown>, stuck: () => string): Promise<void> {
-  const late = Bun.sleep(STUCK_MS).then(() => "late");
-  if ((await Promise.race([done, late])) === "late") throw new Error(`stuck: ${stuck()}`);
+/** Waits as long as something comes; then it fails, and says what for, and how things stand. */
+class Patience {
+  private readonly received: () => number;
+  private readonly state: () => string;
+
+  constructor(received: () => number, state: () => string) {
+    this.received = received;
+    this.state = state;
+  }
+
+  async wait<T>(what: string, done: Promise<T>): Promise<T> {
+    const late = Symbol("late");
+    for (;;) {
+      const before = this.received();
+      const first = await Promise.race([done, Bun.sleep(SILENCE_MS).then(() => late)]);
+      if (first !== late) return first as T;
+      if (this.received() === before) throw new Error(`stuck, for ${what}: ${this.state()}`);
+    }
+  }
 }
 
 function takeOnce(event: NostrEvent): () => NostrEvent | null {

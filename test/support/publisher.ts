@@ -75,6 +75,11 @@ export class Publisher {
     this.socket.close();
   }
 
+  /** Answers that came. */
+  get received(): number {
+    return this.answers.size;
+  }
+
   private get unanswered(): number {
     return this.sent.length - this.answers.size;
   }
