@@ -9,10 +9,10 @@ import type { KeyFilter } from "./key-filter.ts";
 import type { KeySink } from "./tail.ts";
 import { STRONG_KEYS } from "./term.ts";
 
-/** Some milliseconds' work. */
-const STEP_KEYS = 10_000;
-/** After so many keys the pages they were on, each of use once, are let go of: some 8 MiB. */
-const SHRINK_KEYS = 25 * STEP_KEYS;
+/** Half a millisecond's work, and little garbage. */
+const STEP_KEYS = 2000;
+/** After so many keys the pages they were on, each of use once, are let go of: a megabyte. */
+const SHRINK_KEYS = 10 * STEP_KEYS;
 
 export class KnownKeys implements KeySink {
   private readonly db: Database;
