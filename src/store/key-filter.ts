@@ -23,7 +23,8 @@ export class KeyFilter {
 
   /** Writer only. */
   add(key: number): void {
-    const { first, step } = probesOf(key);
+    const first = firstProbe(key);
+    const step = probeStep(key);
     for (let i = 0; i < PROBES; i++) {
       const bit = (first + i * step) % BITS;
       this.words[bit >>> 5] = (this.words[bit >>> 5] as number) | (1 << (bit & 31));
@@ -31,7 +32,8 @@ export class KeyFilter {
   }
 
   mayHave(key: number): boolean {
-    const { first, step } = probesOf(key);
+    const first = firstProbe(key);
+    const step = probeStep(key);
     for (let i = 0; i < PROBES; i++) {
       const bit = (first + i * step) % BITS;
       if (((this.words[bit >>> 5] as number) & (1 << (bit & 31))) === 0) return false;
@@ -40,8 +42,11 @@ export class KeyFilter {
   }
 }
 
-/** A key's 47 bits are as good as random: 26 of them and the other 21. */
-function probesOf(key: number): { first: number; step: number } {
-  const bits = key - STRONG_KEYS;
-  return { first: bits % BITS, step: Math.floor(bits / BITS) | 1 };
+/** A key's 47 bits are as good as random: 26 of them say where, the other 21 how far on. */
+function firstProbe(key: number): number {
+  return (key - STRONG_KEYS) % BITS;
+}
+
+function probeStep(key: number): number {
+  return Math.floor((key - STRONG_KEYS) / BITS) | 1;
 }
