@@ -3,9 +3,12 @@
 // have left, their reader gets credit to send more. Owned by the main thread.
 
 import { setting } from "../config/current.ts";
+import { log } from "../config/log.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { Connection } from "./connection.ts";
 import { trySendCredit } from "./mail.ts";
+
+const NUDGE_MS = 1000;
 
 export class Sender {
   private readonly readers: readonly Outbox[];
@@ -13,9 +16,12 @@ export class Sender {
   private touched: Connection[] = [];
   /** Connections whose credit found its ring full. */
   private readonly creditDue = new Set<Connection>();
+  /** Connections whose sockets hold bytes back, and how many at the last look (`nudge`). */
+  private readonly held = new Map<Connection, number>();
 
   constructor(readers: readonly Outbox[]) {
     this.readers = readers;
+    setInterval(() => this.nudge(), NUDGE_MS).unref();
   }
 
   /** `bytes` is the text's length in UTF-8. */
@@ -42,11 +48,30 @@ export class Sender {
 
   /** Something of what the connection had queued in its socket has left: perhaps not all. */
   onDrain(connection: Connection): void {
-    if (connection.socket.getBufferedAmount() === 0) this.giveCredit(connection);
+    if (connection.socket.getBufferedAmount() > 0) return;
+    this.held.delete(connection);
+    this.giveCredit(connection);
   }
 
   forget(connection: Connection): void {
     this.creditDue.delete(connection);
+    this.held.delete(connection);
+  }
+
+  /**
+   * Each second. Should the runtime once miss that a socket can be written again, nothing would
+   * ever leave it: one that holds as much as at the last look is written to, by a ping.
+   */
+  nudge(): void {
+    for (const [connection, before] of this.held) {
+      const { socket } = connection;
+      if (before > 0 && socket.getBufferedAmount() === before) socket.ping();
+      const now = socket.getBufferedAmount();
+      this.held.set(connection, now);
+      if (now > 0) continue;
+      log("debug", "websocket", `connection ${connection.id} was written to again, unasked`);
+      this.onDrain(connection);
+    }
   }
 
   /** Credit that found its ring full before. */
@@ -67,7 +92,9 @@ export class Sender {
         }
       });
     }
-    if (connection.storedBytes > 0 && socket.getBufferedAmount() === 0) this.giveCredit(connection);
+    if (socket.getBufferedAmount() > 0) {
+      if (!this.held.has(connection)) this.held.set(connection, 0);
+    } else this.onDrain(connection);
   }
 
   private sendOne(connection: Connection, text: string, bytes: number): void {
