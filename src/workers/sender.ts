@@ -3,12 +3,20 @@
 // have left, their reader gets credit to send more. Owned by the main thread.
 
 import { setting } from "../config/current.ts";
-import { log } from "../config/log.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { Connection } from "./connection.ts";
 import { trySendCredit } from "./mail.ts";
 
-const NUDGE_MS = 1000;
+const NUDGE_MS = 100;
+/** So often it is looked at a socket that holds as much as before, before it is pinged. */
+const LOOKS_PER_PING = 5;
+
+interface Held {
+  /** At the last look. */
+  bytes: number;
+  /** In a row, with as many. */
+  looks: number;
+}
 
 export class Sender {
   private readonly readers: readonly Outbox[];
@@ -16,12 +24,12 @@ export class Sender {
   private touched: Connection[] = [];
   /** Connections whose credit found its ring full. */
   private readonly creditDue = new Set<Connection>();
-  /** Connections whose sockets hold bytes back, and how many at the last look (`nudge`). */
-  private readonly held = new Map<Connection, number>();
+  /** Connections whose sockets hold bytes back. */
+  private readonly held = new Map<Connection, Held>();
+  private nudger: ReturnType<typeof setInterval> | null = null;
 
   constructor(readers: readonly Outbox[]) {
     this.readers = readers;
-    setInterval(() => this.nudge(), NUDGE_MS).unref();
   }
 
   /** `bytes` is the text's length in UTF-8. */
@@ -48,8 +56,11 @@ export class Sender {
 
   /** Something of what the connection had queued in its socket has left: perhaps not all. */
   onDrain(connection: Connection): void {
-    if (connection.socket.getBufferedAmount() > 0) return;
-    this.held.delete(connection);
+    if (connection.socket.getBufferedAmount() === 0) this.onEmpty(connection);
+  }
+
+  private onEmpty(connection: Connection): void {
+    if (this.held.size > 0) this.held.delete(connection);
     this.giveCredit(connection);
   }
 
@@ -59,19 +70,29 @@ export class Sender {
   }
 
   /**
-   * Each second. Should the runtime once miss that a socket can be written again, nothing would
-   * ever leave it: one that holds as much as at the last look is written to, by a ping.
+   * While sockets hold something back. The runtime forgets now and then to say that all has left,
+   * or to write at all: a socket that has held as much for a while is written to, by a ping.
    */
   nudge(): void {
-    for (const [connection, before] of this.held) {
+    for (const [connection, held] of this.held) {
       const { socket } = connection;
-      if (before > 0 && socket.getBufferedAmount() === before) socket.ping();
-      const now = socket.getBufferedAmount();
-      this.held.set(connection, now);
-      if (now > 0) continue;
-      log("debug", "websocket", `connection ${connection.id} was written to again, unasked`);
-      this.onDrain(connection);
+      held.looks = socket.getBufferedAmount() === held.bytes ? held.looks + 1 : 0;
+      if (held.looks >= LOOKS_PER_PING) {
+        socket.ping();
+        held.looks = 0;
+      }
+      held.bytes = socket.getBufferedAmount();
+      if (held.bytes === 0) this.onEmpty(connection);
     }
+    if (this.held.size > 0 || this.nudger === null) return;
+    clearInterval(this.nudger);
+    this.nudger = null;
+  }
+
+  private hold(connection: Connection): void {
+    if (this.held.has(connection)) return;
+    this.held.set(connection, { bytes: 0, looks: 0 });
+    this.nudger ??= setInterval(() => this.nudge(), NUDGE_MS);
   }
 
   /** Credit that found its ring full before. */
@@ -92,9 +113,8 @@ export class Sender {
         }
       });
     }
-    if (socket.getBufferedAmount() > 0) {
-      if (!this.held.has(connection)) this.held.set(connection, 0);
-    } else this.onDrain(connection);
+    if (socket.getBufferedAmount() > 0) this.hold(connection);
+    else this.onEmpty(connection);
   }
 
   private sendOne(connection: Connection, text: string, bytes: number): void {
