@@ -113,6 +113,8 @@ export class Sender {
         }
       });
     }
+    // A single frame that is held back says so itself.
+    if (outgoing.length < 2 && connection.storedBytes === 0) return;
     if (socket.getBufferedAmount() > 0) this.hold(connection);
     else this.onEmpty(connection);
   }
@@ -126,6 +128,7 @@ export class Sender {
     connection.sent.bytes += bytes;
     if (compress) connection.sent.compressed += 1;
     if (status > 0) return;
+    this.hold(connection);
     const bytesMax = setting("relay.outbound_bytes_max");
     if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
       connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;
