@@ -9,7 +9,7 @@
 import { Packr } from "msgpackr/pack"; // all of it takes four times as long to load
 import { packedBytesMax, packText } from "./pack-text.ts";
 import { HEX_BYTES, HEX_LENGTH, PACKED_PUBKEY_AT, TEXT_PUBKEY_AT } from "./packed-text.ts";
-import { packedTextBytes, TextUnpacker } from "./unpack-text.ts";
+import { TextUnpacker } from "./unpack-text.ts";
 
 const BIN_8 = 0xc4;
 const BIN_32 = 0xc6;
@@ -74,7 +74,7 @@ const unpacker = new TextUnpacker();
 /** How many bytes the event's JSON text has. */
 export function payloadTextBytes(payload: Uint8Array): number {
   const start = valueStart(payload);
-  return isPacked(payload) ? packedTextBytes(payload, start) : payload.length - start;
+  return isPacked(payload) ? unpacker.textBytes(payload, start) : payload.length - start;
 }
 
 /**

@@ -2,6 +2,8 @@
 // nothing beyond the place it was given.
 
 import {
+  AFTER_ID,
+  AFTER_PUBKEY,
   BEFORE_KIND,
   BEFORE_SIG,
   BEFORE_TAGS,
@@ -21,6 +23,7 @@ import {
   SHORT_MAX,
   SIG_AT,
   SIG_BYTES,
+  START,
   TEXT_ID_AT,
   TEXT_PUBKEY_AT,
   TEXT_SIG_LENGTH,
@@ -28,9 +31,13 @@ import {
 } from "./packed-text.ts";
 
 /** What all texts begin with. */
-const HEAD = Buffer.from(
-  `{"id":"${"0".repeat(HEX_LENGTH)}","pubkey":"${"0".repeat(HEX_LENGTH)}","created_at":`,
-);
+const HEAD = Buffer.concat([
+  START,
+  Buffer.alloc(HEX_LENGTH),
+  AFTER_ID,
+  Buffer.alloc(HEX_LENGTH),
+  AFTER_PUBKEY,
+]);
 
 /** Of each, its bytes as two doubles: ASCII is never NaN, so they are kept as they are. */
 const HALVES = new Float64Array(2 * FOLLOWERS.length);
@@ -61,8 +68,6 @@ const VARINT_UNIT_MAX = 2 ** 49;
 const TEXT_BYTES_MIN = TEXT_TIME_AT + TEXT_SIG_LENGTH;
 /** No byte stands for more: a run's control, of no bytes and the start of the content, for 13. */
 const EXPANSION_MAX = 16;
-/** The last unit of the text's length: SQLite holds no blob of 2^31 bytes. */
-const LENGTH_UNIT_MAX = 2 ** 28;
 
 /** On arrays that SQLite gives, too, which have no methods of a Buffer. */
 const copyBytes = Buffer.prototype.copy;
@@ -77,21 +82,6 @@ function longLength(packed: Uint8Array, at: number, bytes: number): number {
   return length;
 }
 
-/** How many bytes the text has that is packed in these bytes from `start` on. */
-export function packedTextBytes(packed: Uint8Array, start: number): number {
-  let value = 0;
-  let unit = 1;
-  for (let at = start + HEAD_BYTES; unit <= LENGTH_UNIT_MAX; at++, unit *= 0x80) {
-    const byte = packed[at] as number;
-    value += (byte & 0x7f) * unit;
-    if (!(byte < 0x80)) continue;
-    if (value < TEXT_BYTES_MIN || value > EXPANSION_MAX * packed.length) break;
-    return value;
-  }
-  // What a corrupt payload says doesn't cost memory before it is seen to be wrong.
-  throw corrupt(`it says ${value} bytes`);
-}
-
 /** Gives texts back. Owned by one thread. */
 export class TextUnpacker {
   /** Where the text goes: most go where the one before did. */
@@ -99,6 +89,15 @@ export class TextUnpacker {
   private view = new DataView(this.target.buffer);
   /** Where in the packed bytes it is. */
   private at = 0;
+
+  /** How many bytes the text has that is packed in these bytes from `start` on. */
+  textBytes(packed: Uint8Array, start: number): number {
+    this.at = start + HEAD_BYTES;
+    const bytes = this.varint(packed);
+    // What a corrupt payload says doesn't cost memory before it is seen to be wrong.
+    if (bytes >= TEXT_BYTES_MIN && bytes <= EXPANSION_MAX * packed.length) return bytes;
+    throw corrupt(`it says ${bytes} bytes`);
+  }
 
   /**
    * The text of the event with that id, 32 bytes, packed in these bytes from `start` on, is written
@@ -109,9 +108,8 @@ export class TextUnpacker {
       this.target = target;
       this.view = new DataView(target.buffer, target.byteOffset, target.byteLength);
     }
-    const length = packedTextBytes(packed, start);
-    this.at = start + HEAD_BYTES;
-    this.varint(packed);
+    if (id.length !== HEX_BYTES) throw corrupt(`its id has ${id.length} bytes`);
+    const length = this.textBytes(packed, start);
     HEAD.copy(target, out);
     this.digits(id, 0, HEX_BYTES, out + TEXT_ID_AT);
     this.fill(packed, start, out, length);

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { encodeEvent, type NostrEvent } from "../../src/protocol/event.ts";
 import { packedBytesMax, packText } from "../../src/store/pack-text.ts";
-import { packedTextBytes, TextUnpacker } from "../../src/store/unpack-text.ts";
+import { TextUnpacker } from "../../src/store/unpack-text.ts";
 import { readRealEvents } from "../support/events.ts";
 import { makeEvent } from "../support/unsigned-events.ts";
 import { type Random, testRandomly } from "../support/random.ts";
@@ -36,7 +36,7 @@ function idOf(text: Buffer): Uint8Array {
 /** The text of the event with that id; what is around it is left alone. */
 function unpack(id: Uint8Array, bytes: Uint8Array, start = 0): Buffer {
   const [before, after] = [3, 9];
-  const length = packedTextBytes(bytes, start);
+  const length = unpacker.textBytes(bytes, start);
   const target = Buffer.alloc(before + length + after, 0xee);
   try {
     unpacker.unpack(id, bytes, start, target, before);
@@ -210,13 +210,23 @@ describe("what is torn", () => {
     expect(back.length).toBeGreaterThan(0);
   });
 
+  test("in its id is refused", () => {
+    const text = textOf(makeEvent());
+    const id = idOf(text);
+    for (const other of [id.subarray(1), new Uint8Array(33), new Uint8Array(0)]) {
+      expect(() => unpack(other, packed(text) as Uint8Array)).toThrow(
+        `database: a payload can't be unpacked: its id has ${other.length} bytes`,
+      );
+    }
+  });
+
   test("and says that it is longer than its bytes can be takes no memory", () => {
     for (const length of [2 ** 35 - 1, 2 ** 29, 2 ** 22]) {
       const bytes = packed(textOf(makeEvent())) as Uint8Array;
       for (let i = 0; i < 5; i++) {
         bytes[96 + i] = (Math.floor(length / 0x80 ** i) & 0x7f) | (i < 4 ? 0x80 : 0);
       }
-      expect(() => packedTextBytes(bytes, 0)).toThrow(
+      expect(() => unpacker.textBytes(bytes, 0)).toThrow(
         `database: a payload can't be unpacked: it says ${length} bytes`,
       );
     }
