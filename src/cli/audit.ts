@@ -1,6 +1,7 @@
 // `nandu audit`: who has changed what of the relay's control state, and when: by the management API
 // (NIP-86), by commands, by invites.
 
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { requireDatabase } from "../store/schema.ts";
 import { readChanges } from "./change-control.ts";
@@ -21,7 +22,7 @@ function run(args: readonly string[]): number {
   const { rest } = configure(args);
   const { flags, values, positionals } = parseFlags(rest, ["--json"], ["--since"]);
   if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}`);
-  const now = Math.floor(Date.now() / 1000);
+  const now = nowSeconds();
   const since = parseTime("--since", values.get("--since") ?? "0", now);
   requireDatabase(setting("data_dir"));
   try {

@@ -2,6 +2,7 @@
 // transaction, in which the relay publishes what follows by its own key, as the relay itself does.
 // A running relay notices it like any commit of another process.
 
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { openRelayKey, type RelayKey } from "../crypto/relay-key.ts";
 import { ControlChanges } from "../policy/control-changes.ts";
@@ -42,7 +43,7 @@ export function changeControl<T>(change: (tools: ControlTools) => T): T {
     const events = new RelayEvents(key, new EventReader(db));
     const changes = new ControlChanges(db);
     const membership = new Membership(changes, events);
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const results: T[] = [];
     const rules = new JointRules(events, [
       {

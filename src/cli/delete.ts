@@ -1,6 +1,7 @@
 // `nandu delete`: removes events for good, by filter and by age. The events may come back by import
 // or from a client; what their authors delete (NIP-09) doesn't.
 
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import type { Filter } from "../protocol/filter.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
@@ -72,7 +73,7 @@ function chooseFilters(age: string | undefined, filter: string | undefined): Fil
     throw new UsageError("--age or --filter is missing");
   const filters = filter === undefined ? [MATCH_ALL] : parseFilterArgument(filter);
   if (age === undefined) return filters;
-  const before = Math.floor(Date.now() / 1000) - parseAge("--age", age) - 1; // older, not as old
+  const before = nowSeconds() - parseAge("--age", age) - 1; // older, not as old
   const older = filters.map((one) => ({ ...one, until: Math.min(one.until, before) }));
   return older.filter((one) => one.since <= one.until);
 }

@@ -1,10 +1,11 @@
 // `nandu export`: all events as JSONL, oldest first, ties by lowest id; or newest first.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { ExportRows } from "../store/export-rows.ts";
-import type { StoredEvent } from "../store/stored-event.ts";
 import type { EventReader, TermEntry } from "../store/read.ts";
+import type { StoredEvent } from "../store/stored-event.ts";
 import { ALL_KEY } from "../store/term.ts";
 import { type Command, configure, EXIT_OK, parseFlags, parseTime, UsageError } from "./command.ts";
 import type { Output } from "./output.ts";
@@ -96,7 +97,7 @@ function run(args: readonly string[]): number {
   const { rest } = configure(args);
   const { flags, values, positionals } = parseFlags(rest, ["--reverse"], ["--since", "--until"]);
   if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}`);
-  const now = Math.floor(Date.now() / 1000);
+  const now = nowSeconds();
   const since = parseTime("--since", values.get("--since") ?? "0", now);
   const until = parseTime("--until", values.get("--until") ?? String(2 ** 48), now);
   const each = flags.has("--reverse") ? newestFirst : oldestFirst;

@@ -4,6 +4,7 @@
 // EVENT. What is protected (NIP-70) only its author may bring. One per command, on its only thread.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
@@ -75,7 +76,7 @@ export class Intake implements EventTaker {
       onFate(KNOWN);
       return;
     }
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const admitted = this.admission.admit(event, admissionRules(), now, checkForeign);
     if (typeof admitted === "string") {
       this.refuse(admitted);

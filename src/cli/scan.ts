@@ -1,5 +1,6 @@
 // `nandu scan`: the stored events that match a filter, in the order a client gets them.
 
+import { nowSeconds } from "../config/clock.ts";
 import type { Filter } from "../protocol/filter.ts";
 import type { EventReader } from "../store/read.ts";
 import type { SearchReader } from "../store/search-reader.ts";
@@ -46,7 +47,7 @@ export function* openScan(
     limitDefault: Number.MAX_SAFE_INTEGER,
     limitMax: Number.MAX_SAFE_INTEGER,
     tiesMax: 0,
-    nowSeconds: () => Math.floor(Date.now() / 1000),
+    nowSeconds,
   };
   const scan = new Scan(reader, filters, options, null, index);
   for (;;) {

@@ -8,6 +8,7 @@
 //      database failed; or the command was interrupted. What was committed stays.
 
 import { SQLiteError } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { describeError } from "../config/log.ts";
 import { parseSocksServer } from "../config/socks-server.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
@@ -74,7 +75,7 @@ export function parsePeer({ positionals, values }: Parsed): Peer {
   const timeoutS = parseAge("--timeout", values.get("--timeout") ?? TIMEOUT_DEFAULT);
   if (timeoutS > TIMEOUT_S_MAX) throw new UsageError("--timeout: it must be a day at most");
   const timeoutMs = 1000 * (timeoutS === 0 ? TIMEOUT_S_MAX : timeoutS);
-  const now = Math.floor(Date.now() / 1000);
+  const now = nowSeconds();
   const range = values.get("--range");
   const times = range === undefined ? ALL_TIMES : parseRange(range, now);
   const filters = parseFilterArguments(values.get("--filter") ?? "{}").flatMap(({ json }) =>

@@ -2,6 +2,7 @@
 
 import type { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";
+import { nowSeconds } from "../config/clock.ts";
 import { visibility } from "../config/read-rules.ts";
 import { isThisRelay } from "../config/this-relay.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
@@ -87,7 +88,7 @@ function run(args: readonly string[]): number {
   const question = questionOf(positionals, values.get("--event"));
   const db = openForReading(storeOptions());
   try {
-    const answer = findOut(db, question, Math.floor(Date.now() / 1000));
+    const answer = findOut(db, question, nowSeconds());
     if (flags.has("--json")) process.stdout.write(`${JSON.stringify(jsonOf(answer))}\n`);
     else printTable(rowsOf(answer));
     return answer.stored !== null && !answer.isExpired ? EXIT_OK : EXIT_FAILED;

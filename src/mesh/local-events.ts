@@ -6,8 +6,8 @@ import { isProtected } from "../policy/publisher.ts";
 import { MATCH_ALL } from "../protocol/filter.ts";
 import { decodeText } from "../store/candidate.ts";
 import type { EventReader } from "../store/read.ts";
-import type { StoredText } from "../store/stored-event.ts";
 import { Scan } from "../store/scan.ts";
+import type { StoredText } from "../store/stored-event.ts";
 
 /** Events read at once. */
 const BATCH_IDS = 64;

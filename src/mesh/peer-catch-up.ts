@@ -4,6 +4,7 @@
 // Belongs to the router's thread.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { type Filter, UNTIL_MAX } from "../protocol/filter.ts";
 import type { ItemReader } from "../store/item-scan.ts";
 import { IdList } from "./id-list.ts";
@@ -143,7 +144,7 @@ class Comparison {
 /** The newer half first; itself when it is one second. What is far ahead is a part of its own. */
 function splitTimes(filter: Filter): Filter[] {
   const { since, until } = filter;
-  const ahead = Math.floor(Date.now() / 1000) + AHEAD_S;
+  const ahead = nowSeconds() + AHEAD_S;
   const middle = until > ahead && since < ahead ? ahead : Math.floor((since + until) / 2);
   if (since >= until) return [filter];
   return [

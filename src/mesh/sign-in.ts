@@ -1,6 +1,7 @@
 // Signing in to another relay (NIP-42), on one connection: each new challenge is answered as it
 // comes, and whoever needs to be signed in can wait for that. Belongs to its client's thread.
 
+import { nowSeconds } from "../config/clock.ts";
 import type { RelayKey } from "../crypto/relay-key.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { KIND_AUTH } from "../protocol/kind.ts";
@@ -39,7 +40,7 @@ export class SignIn {
       ["relay", this.url],
       ["challenge", challenge],
     ];
-    const created_at = Math.floor(Date.now() / 1000);
+    const created_at = nowSeconds();
     const event = this.key.sign({ kind: KIND_AUTH, created_at, tags, content: "" });
     this.underWay = this.send(event).then(({ isAccepted, reason }) => {
       if (!isAccepted) throw new PeerRefusal("it refused the sign-in", reason);

@@ -3,6 +3,7 @@
 // nothing is banned and access is for anyone, an event costs a few comparisons.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { current, setting } from "../config/current.ts";
 import { openRelayKey, type RelayKey } from "../crypto/relay-key.ts";
 import type { NostrEvent } from "../protocol/event.ts";
@@ -53,7 +54,7 @@ export class Gate {
     const inviter = inviterOf(this.view.current(), session);
     if (inviter === null) return null;
     this.key ??= openRelayKey();
-    const created_at = Math.floor(Date.now() / 1000);
+    const created_at = nowSeconds();
     const code = sealInvite(this.key, inviter, created_at + setting("access.invite_lifetime_s"));
     const tags = [["-"], ["claim", code]];
     const event = this.key.sign({ kind: KIND_INVITE, created_at, tags, content: "" });

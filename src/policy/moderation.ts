@@ -4,7 +4,7 @@
 import type { NostrEvent } from "../protocol/event.ts";
 import { isHex64 } from "../protocol/hex.ts";
 import { KIND_REPORT } from "../protocol/kind.ts";
-import { decodeText, textId } from "../store/candidate.ts";
+import { decodeText } from "../store/candidate.ts";
 import type { EventReader } from "../store/read.ts";
 import { idKey, kindKey } from "../store/term.ts";
 
@@ -58,7 +58,7 @@ function newestReports(reader: EventReader): NostrEvent[] {
 
 function isStored(reader: EventReader, id: string): boolean {
   const entries = reader.entries(idKey(id), Number.NEGATIVE_INFINITY, 0, 0, SAME_KEY_MAX);
-  return reader.texts(entries.map(([, , seq]) => seq)).some(({ text }) => textId(text) === id);
+  return reader.texts(entries.map(([, , seq]) => seq)).some((stored) => stored.id === id);
 }
 
 function reasonOf(type: string | undefined, content: string): string {

@@ -12,6 +12,7 @@
 // asked it, nobody else; and nothing that it has started outlives it.
 
 import { statSync } from "node:fs";
+import { nowSeconds } from "../config/clock.ts";
 import { describeError, log } from "../config/log.ts";
 
 export type PluginAction = "accept" | "reject" | "shadowReject";
@@ -153,7 +154,7 @@ export class Plugin {
 }
 
 function encode({ json, sourceType, sourceInfo, authed }: PluginQuestion): string {
-  const receivedAt = Math.floor(Date.now() / 1000);
+  const receivedAt = nowSeconds();
   const about = JSON.stringify({ receivedAt, sourceType, sourceInfo, ...(authed && { authed }) });
   return `{"type":"new","event":${json},${about.slice(1)}\n`;
 }

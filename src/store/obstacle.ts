@@ -13,8 +13,8 @@ import { goneKeys, Judge } from "./judge.ts";
 import { KeyFilter } from "./key-filter.ts";
 import { KnownKeys } from "./known-keys.ts";
 import type { EventReader } from "./read.ts";
-import type { StoredText } from "./stored-event.ts";
 import { type EventHead, StoredEvents } from "./stored.ts";
+import type { StoredText } from "./stored-event.ts";
 import { Tail } from "./tail.ts";
 import { Tallies, TALLY_ENTRIES } from "./tallies.ts";
 import { eventKeys, idKey, ownersOf } from "./term.ts";
@@ -43,14 +43,10 @@ const ENTRIES_MAX = 64;
 
 export function findEvent(reader: EventReader, id: string): ParsedEvent | null {
   const entries = reader.entries(idKey(id), -UNTIL_MAX, -1, -1, ENTRIES_MAX);
-  const texts = reader.texts(entries.map(([, , seq]) => seq));
-  const found = texts.map(({ seq, expires, text }) => ({
-    seq,
-    expires,
-    text,
-    event: decodeText(text),
-  }));
-  return found.find(({ event }) => event.id === id) ?? null;
+  const stored = reader.texts(entries.map(([, , seq]) => seq)).find((one) => one.id === id);
+  if (stored === undefined) return null;
+  const { seq, expires, text } = stored;
+  return { seq, expires, text, event: decodeText(text) };
 }
 
 /**

@@ -5,6 +5,7 @@
 // Of a replaceable, the newest state must win, also within a second and after a restart: each
 // version is at least a second later than the one before, and than its deletion.
 
+import { nowSeconds } from "../config/clock.ts";
 import type { RelayKey, UnsignedEvent } from "../crypto/relay-key.ts";
 import { addressOf } from "../protocol/event.ts";
 import { KIND_DELETION } from "../protocol/kind.ts";
@@ -23,10 +24,10 @@ export class RelayEvents {
   /** When each address was last published or deleted by this process. */
   private readonly lastAt = new Map<string, number>();
 
-  constructor(key: RelayKey, reader: EventReader, nowSeconds = clockSeconds) {
+  constructor(key: RelayKey, reader: EventReader, now = nowSeconds) {
     this.key = key;
     this.reader = reader;
-    this.nowSeconds = nowSeconds;
+    this.nowSeconds = now;
   }
 
   /** Within the writer's transaction. */
@@ -79,8 +80,4 @@ export class RelayEvents {
     const [newest] = this.reader.entries(key, Number.NEGATIVE_INFINITY, 0, 0, 1);
     return newest === undefined ? 0 : -newest[0];
   }
-}
-
-function clockSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }

@@ -13,8 +13,8 @@ import type { Found } from "./filter-stream.ts";
 import type { EventReader } from "./read.ts";
 import { searchExpression } from "./search-facets.ts";
 import type { Hit, SearchReader } from "./search-reader.ts";
-import type { StoredEvent } from "./stored-event.ts";
 import type { Sight } from "./sight.ts";
+import type { StoredEvent } from "./stored-event.ts";
 import { idOrder } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 

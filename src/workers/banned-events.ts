@@ -2,7 +2,6 @@
 // is done is noted in the table, so that a restart goes on where it was.
 
 import type { ControlChanges } from "../policy/control-changes.ts";
-import { textId } from "../store/candidate.ts";
 import type { EventReader } from "../store/read.ts";
 import { idKey } from "../store/term.ts";
 import type { EventWriter } from "../store/write.ts";
@@ -39,7 +38,7 @@ export class BannedEvents {
     const entries = this.reader.entries(idKey(id), Number.NEGATIVE_INFINITY, 0, 0, SAME_KEY_MAX);
     const seqs = this.reader
       .texts(entries.map(([, , seq]) => seq))
-      .filter(({ text }) => textId(text) === id)
+      .filter((stored) => stored.id === id)
       .map(({ seq }) => seq);
     const ids = seqs.length === 0 ? [] : this.store.remove(seqs, "banned", reason);
     this.changes.noteRemoved(id);

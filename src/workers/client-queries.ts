@@ -2,6 +2,7 @@
 // which subscriptions it has open, whether a REQ or COUNT is taken, and its way to the reader. A
 // connection always has the same ingester, which numbers its subscriptions.
 
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { log } from "../config/log.ts";
 import { visibility } from "../config/read-rules.ts";
@@ -90,7 +91,7 @@ export class ClientQueries {
     const event = this.admission.verify(value, admissionRules(), (auth) =>
       before.size >= keysMax && !before.has(auth.pubkey)
         ? `restricted: more than ${keysMax} keys on this connection`
-        : checkAuthEvent(auth, challenge, isThisRelay(), Math.floor(Date.now() / 1000)),
+        : checkAuthEvent(auth, challenge, isThisRelay(), nowSeconds()),
     );
     if (typeof event === "string") return event;
     if (before.has(event.pubkey)) return null;

@@ -3,6 +3,7 @@
 // the order of its lines.
 
 import { isUtf8 } from "node:buffer";
+import { nowSeconds } from "../config/clock.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { classifyKind } from "../protocol/kind.ts";
@@ -102,7 +103,7 @@ export class Checker implements Role {
       this.refuseBad(line, "not JSON", text);
       return;
     }
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const admitted = this.admission.admit(value, this.rules, now);
     if (typeof admitted === "string") {
       if (isEvent(value)) sendRefused(this.main, { line, reason: admitted, badText: null });

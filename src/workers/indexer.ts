@@ -5,6 +5,7 @@
 
 import type { Database } from "bun:sqlite";
 import { SQLiteError } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { current, setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { searchKinds } from "../config/search-kinds.ts";
@@ -101,14 +102,14 @@ export class Indexer implements Role {
   /** Returns when to work again, in ms from the beginning of this. */
   private work(): number {
     const startedAt = performance.now();
-    const nowSeconds = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const index = this.open();
     if (setting("store.history_entries") === 0 && startedAt >= this.nextCompareAt) {
       index.startComparing();
       this.nextCompareAt = startedAt + COMPARE_EVERY_MS;
     }
-    const hasMore = index.step(nowSeconds);
-    if (startedAt >= this.nextPurgeAt && index.purge(nowSeconds)) {
+    const hasMore = index.step(now);
+    if (startedAt >= this.nextPurgeAt && index.purge(now)) {
       this.nextPurgeAt = startedAt + PURGE_EVERY_MS;
     }
     if (!hasMore) return POLL_MS;

@@ -7,6 +7,7 @@
 // and times before the id, the id before the signature. The only thing it asks of the database is
 // about ids that are likely there: a look-up costs a quarter of a signature.
 
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { derived } from "../config/derived.ts";
 import { log } from "../config/log.ts";
@@ -227,7 +228,7 @@ export class Ingester implements Role {
 
   /** Sends a good event on its way, which answers it; returns the reason against any other. */
   private takeEvent(connId: number, value: unknown, messageBytes: number): Reason | null {
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const viewer = this.queries.viewer(connId);
     const refusal = this.gate.refuseEvent(value, viewer);
     if (refusal !== null) return refusal;

@@ -2,6 +2,7 @@
 // for, and whether they may. What passes goes to the writer, which answers it; all else is answered
 // here. All requests go to the first ingester.
 
+import { nowSeconds } from "../config/clock.ts";
 import { isThisRelay } from "../config/this-relay.ts";
 import type { Admission } from "../crypto/admission.ts";
 import { parseJson, verifyHttpAuth } from "../policy/http-auth.ts";
@@ -32,7 +33,7 @@ export class ManagementDoor {
 
   onRequest(request: ManagementRequest): void {
     const { requestId } = request;
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const auth = verifyHttpAuth(request, isThisRelay(), this.admission, now);
     if (typeof auth === "string") {
       this.refuse(requestId, UNAUTHORIZED, auth);

@@ -4,6 +4,7 @@
 // full waits here; how much that can be, the router's streams bound. Belongs to its thread.
 
 import type { Database } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { Admission, admissionRules } from "../crypto/admission.ts";
 import { openSignatureBackend } from "../crypto/open-backend.ts";
 import { type Fate, fateOf, IntakeFault, KNOWN, type RouterIntake } from "../mesh/router-intake.ts";
@@ -94,7 +95,7 @@ export class RelayIntake implements RouterIntake {
   private check(event: NostrEvent): Candidate | Reason {
     const refusal = this.gate.refuseEvent(event, new Set([event.pubkey]));
     if (refusal !== null) return refusal;
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const admitted = this.admission.admit(event, admissionRules(), now, checkForeign);
     if (typeof admitted === "string") return admitted;
     return makeCandidate(admitted.event, admitted.json, admitted.expires);

@@ -7,6 +7,7 @@
 // is here too: expired events are removed between batches.
 
 import type { Database, Statement } from "bun:sqlite";
+import { nowSeconds } from "../config/clock.ts";
 import { setting } from "../config/current.ts";
 import { describeError, log } from "../config/log.ts";
 import { retention } from "../config/retention.ts";
@@ -188,8 +189,7 @@ export class Writer implements Role {
     const now = performance.now();
     if (this.retentionPass === null && now >= this.nextRetentionAt) {
       this.nextRetentionAt = now + RETENTION_EVERY_MS;
-      const nowSeconds = Math.floor(Date.now() / 1000);
-      this.retentionPass = new RetentionPass(this.reader, retention(), nowSeconds);
+      this.retentionPass = new RetentionPass(this.reader, retention(), nowSeconds());
     }
     if (this.old.length === 0 && this.retentionPass !== null) {
       this.old = this.retentionPass.step();
@@ -379,7 +379,7 @@ export class Writer implements Role {
   /** True when there may be more to remove at once. */
   private expire(): boolean {
     try {
-      const ids = this.store.removeExpired(Math.floor(Date.now() / 1000), EXPIRE_BATCH);
+      const ids = this.store.removeExpired(nowSeconds(), EXPIRE_BATCH);
       for (const id of ids) this.recentIds.remove(id);
       if (ids.length > 0) log("debug", "cron", `removed ${ids.length} expired events`);
       return ids.length > 0;

@@ -4,7 +4,6 @@
 import { describe, expect, test } from "bun:test";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter, UNTIL_MAX } from "../../src/protocol/filter.ts";
-
 import type { EventReader } from "../../src/store/read.ts";
 import { Scan, type ScanOptions } from "../../src/store/scan.ts";
 import { authorKey, idKey, kindKey, tagKey } from "../../src/store/term.ts";

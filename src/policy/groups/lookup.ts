@@ -3,7 +3,7 @@
 // under way count as stored.
 
 import type { NostrEvent } from "../../protocol/event.ts";
-import { decodeText, textId } from "../../store/candidate.ts";
+import { decodeText } from "../../store/candidate.ts";
 import type { EventReader } from "../../store/read.ts";
 import { ALL_KEY, idKey, tagKey } from "../../store/term.ts";
 
@@ -55,10 +55,8 @@ export class GroupLookup {
     if (pending !== undefined) return pending;
     this.refresh();
     const entries = this.reader.entries(idKey(id), ...FIRST, SAME_KEY_MAX);
-    for (const { text } of this.reader.texts(entries.map(([, , seq]) => seq))) {
-      if (textId(text) === id) return decodeText(text);
-    }
-    return null;
+    const found = this.reader.texts(entries.map(([, , seq]) => seq)).find((one) => one.id === id);
+    return found === undefined ? null : decodeText(found.text);
   }
 
   /** `start`: 8 hex digits. Of the newest events of the group, then of all. */
