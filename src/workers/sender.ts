@@ -8,7 +8,7 @@ import type { Connection } from "./connection.ts";
 import { trySendCredit } from "./mail.ts";
 
 const NUDGE_MS = 100;
-/** So often it is looked at a socket that holds as much as before, before it is pinged. */
+/** A socket that holds as much as before is pinged after so many looks. */
 const LOOKS_PER_PING = 5;
 
 interface Held {
@@ -113,8 +113,7 @@ export class Sender {
         }
       });
     }
-    // A single frame that is held back says so itself.
-    if (outgoing.length < 2 && connection.storedBytes === 0) return;
+    if (connection.isClosed) return; // cut off just now
     if (socket.getBufferedAmount() > 0) this.hold(connection);
     else this.onEmpty(connection);
   }
@@ -128,7 +127,6 @@ export class Sender {
     connection.sent.bytes += bytes;
     if (compress) connection.sent.compressed += 1;
     if (status > 0) return;
-    this.hold(connection);
     const bytesMax = setting("relay.outbound_bytes_max");
     if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {
       connection.endReason = `slow reader: more than ${bytesMax} bytes unread`;

@@ -2,6 +2,7 @@
 // what becomes of a socket that the runtime forgets.
 
 import { expect, test } from "bun:test";
+import { setting } from "../../src/config/current.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
 import { createRing, RingConsumer, RingProducer } from "../../src/ring/ring.ts";
@@ -15,6 +16,7 @@ class FakeSocket {
   room = 0;
   buffered = 0;
   pings = 0;
+  onClose = (): void => {};
 
   cork(body: () => void): void {
     body();
@@ -24,6 +26,10 @@ class FakeSocket {
     this.buffered += text.length;
     this.flush();
     return this.buffered > 0 ? -1 : text.length;
+  }
+
+  terminate(): void {
+    this.onClose();
   }
 
   ping(): void {
@@ -130,6 +136,28 @@ test("it looks by itself, while there is something to look at", async () => {
   socket.room = 1000;
   socket.flush();
   while (credits().length === 0) await Bun.sleep(1);
+});
+
+test("a live event that is held back is looked after as well, and is nobody's credit", () => {
+  const { sender, socket, connection, credits } = open();
+  sender.queue(connection, "a".repeat(40), 40);
+  sender.flush();
+  socket.room = 1000;
+  for (let i = 0; i < LOOKS; i++) sender.nudge();
+  expect([socket.pings, socket.buffered, credits()]).toEqual([1, 0, []]);
+});
+
+test("who is cut off for not reading is looked at no more", () => {
+  const { sender, socket, connection, send } = open();
+  socket.onClose = () => {
+    connection.isClosed = true;
+    sender.forget(connection);
+  };
+  const most = "a".repeat(setting("relay.outbound_bytes_max"));
+  send(most, "and one more");
+  expect(connection.endReason).toStartWith("slow reader: more than ");
+  for (let i = 0; i < LOOKS; i++) sender.nudge();
+  expect(socket.pings).toBe(0);
 });
 
 test("a connection that has gone is forgotten", () => {
