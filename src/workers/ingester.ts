@@ -236,11 +236,11 @@ export class Ingester implements Role {
       checkPublisher(event, viewer, publisherRules()) ?? this.groups.checkPassing(event, now);
     const admitted = this.admission.admit(value, admissionRules(), now, check);
     if (typeof admitted === "string") return admitted;
+    this.suspects.onGood(connId);
     const { id, kind } = admitted.event;
     const candidate = makeCandidate(admitted.event, admitted.json, admitted.expires);
     if (classifyKind(kind) !== "ephemeral" || isMembershipRequest(kind)) {
       if (mayRemove(candidate)) this.removers.add(connId);
-      this.suspects.onGood(connId);
       sendEvent(this.writer, candidate, connId, messageBytes);
       return null;
     }

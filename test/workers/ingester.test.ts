@@ -3,22 +3,18 @@
 import { afterAll, expect, test } from "bun:test";
 import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
-import { ControlVersion } from "../../src/policy/control.ts";
-import { GroupsVersion } from "../../src/policy/groups/view.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/ring.ts";
-import { KeyFilter } from "../../src/store/key-filter.ts";
-import { Changes } from "../../src/workers/changes.ts";
+import { challengeOf } from "../../src/workers/challenge.ts";
 import { Ingester } from "../../src/workers/ingester.ts";
 import { MAIL, sendStop, trySendClientGone, trySendClientText } from "../../src/workers/mail.ts";
 import { readEvent } from "../../src/workers/mail-event.ts";
 import { eachFrame, readFramesHeader } from "../../src/workers/mail-frames.ts";
-import { RecentIds } from "../../src/workers/recent-ids.ts";
-import { HandledRemovers } from "../../src/workers/removers.ts";
 import { openInbox, openOutbox, type RingEnd } from "../../src/workers/thread.ts";
 import { EventFactory } from "../support/events.ts";
+import { testStation } from "../support/station.ts";
 import { TestStore } from "../support/test-store.ts";
 
 const RING_BYTES = 1 << 22;
@@ -45,31 +41,14 @@ class TestIngester {
     this.input = openOutbox({ ...to(inbound), bell: bell.shared }, other);
     this.inbox = openInbox(bell, [to(inbound)]);
     this.outputs = [websocket, writer, reader].map((ring) => new RingConsumer(to(ring).ring, bell));
-    this.ingester = new Ingester(
-      {
-        role: "ingester",
-        index: 0,
-        roleCount: 1,
-        settings: current.settings,
-        bell: bell.shared,
-        recentIds: new RecentIds().shared,
-        changes: new Changes().shared,
-        keyFilter: new KeyFilter().shared,
-        removers: new HandledRemovers(1).shared,
-        control: new ControlVersion().shared,
-        groups: new GroupsVersion().shared,
-        challengeSecret: "",
-        inbound: [to(inbound)],
-        websocket: to(websocket),
-        writer: to(writer),
-        readers: [to(reader)],
-        monitors: [],
-        negentropies: [],
-        indexers: [],
-        routers: [],
-      },
-      bell,
-    );
+    const station = testStation(bell, {
+      role: "ingester",
+      inbound: [to(inbound)],
+      websocket: to(websocket),
+      writer: to(writer),
+      readers: [to(reader)],
+    });
+    this.ingester = new Ingester(station, bell);
   }
 
   say(connId: number, ...message: unknown[]): void {
@@ -85,10 +64,15 @@ class TestIngester {
     expect(trySendClientGone(this.input, connId)).toBe(true);
   }
 
-  /** Handles all that was sent, and takes what that leads to. Returns for how long it may sleep. */
-  run(): number {
+  /** Hands it all that was sent, before it takes a turn. */
+  drain(): void {
     this.inbox.drain(this.ingester.visit);
     this.keep();
+  }
+
+  /** Handles all that was sent, and takes what that leads to. Returns for how long it may sleep. */
+  run(): number {
+    this.drain();
     const sleepMs = this.ingester.turn();
     this.inbox.release();
     this.keep();
@@ -176,6 +160,44 @@ test("all that waits is dealt with before the end", () => {
   expect(ingester.sent).toEqual(bad.map(({ id }) => `${FORGER} OK ${id}`));
 });
 
+test("who forges in order to sign in waits, too", () => {
+  using ingester = new TestIngester();
+  const events = new EventFactory(4);
+  const tags = [
+    ["relay", "ws://localhost:7777"],
+    ["challenge", challengeOf("", FORGER)],
+  ];
+  const created_at = Math.floor(Date.now() / 1000);
+  const auth = forged(events.make({ kind: 22_242, tags, created_at }));
+  ingester.say(FORGER, "AUTH", auth);
+  ingester.run();
+  expect(ingester.sent.splice(0)).toEqual([`${FORGER} OK ${auth.id}`]);
+  const [mine, other] = [0, 1].map(() => events.makeDistinct({ kind: 1 }));
+  ingester.publish(FORGER, mine!);
+  ingester.publish(HONEST, other!);
+  ingester.run();
+  expect(ingester.sent).toEqual([`${HONEST} ${other!.id}`, `${FORGER} ${mine!.id}`]);
+});
+
+test("what waits is bounded: beyond four megabytes it is taken as it comes", () => {
+  using ingester = new TestIngester();
+  const events = new EventFactory(5);
+  const content = "x".repeat(40_000);
+  const bad = Array.from({ length: 130 }, (_, i) =>
+    forged(events.make({ kind: 1, content: `${i} ${content}`, tags: [] })),
+  );
+  for (const [i, event] of bad.entries()) {
+    ingester.publish(FORGER, event);
+    if (i === 0) ingester.run();
+    else ingester.drain();
+  }
+  const early = ingester.sent.length;
+  expect(early).toBeGreaterThan(1 + 15);
+  expect(early).toBeLessThan(1 + 40);
+  while (ingester.run() === 0);
+  expect(ingester.sent).toEqual(bad.map(({ id }) => `${FORGER} OK ${id}`));
+});
+
 test("a good while of good events makes up for a forged one", () => {
   using ingester = new TestIngester();
   const events = new EventFactory(3);
@@ -192,6 +214,9 @@ test("a good while of good events makes up for a forged one", () => {
   ingester.publish(FORGER, forged(make()));
   ingester.run();
   ingester.sent.length = 0;
-  for (let i = 0; i < 16; i++) expect(isServedFirst()).toBe(false);
+  for (let i = 0; i < 12; i++) expect(isServedFirst()).toBe(false);
+  for (let i = 0; i < 4; i++) ingester.publish(FORGER, events.makeDistinct({ kind: 20_001 }));
+  while (ingester.run() === 0);
+  ingester.sent.length = 0;
   expect(isServedFirst()).toBe(true);
 });

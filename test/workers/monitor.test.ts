@@ -3,18 +3,15 @@
 // commit of its reader, exactly once. The oracle is a list searched from end to end.
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { ControlVersion } from "../../src/policy/control.ts";
 import { current, install } from "../../src/config/current.ts";
 import { defaultSettings } from "../../src/config/options.ts";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
-import { GroupsVersion } from "../../src/policy/groups/view.ts";
 import { NOBODY, type Viewer } from "../../src/protocol/visibility.ts";
 import { Doorbell } from "../../src/ring/doorbell.ts";
 import type { Inbox } from "../../src/ring/inbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/ring.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
-import { Changes } from "../../src/workers/changes.ts";
 import {
   encodeFilters,
   encodeQuery,
@@ -27,11 +24,9 @@ import {
 import { trySendEvent } from "../../src/workers/mail-event.ts";
 import { eachFrame, eachRecipient, readFramesHeader } from "../../src/workers/mail-frames.ts";
 import { Monitor } from "../../src/workers/monitor.ts";
-import { RecentIds } from "../../src/workers/recent-ids.ts";
-import { HandledRemovers } from "../../src/workers/removers.ts";
-import { KeyFilter } from "../../src/store/key-filter.ts";
 import { openInbox, openOutbox, type RingEnd } from "../../src/workers/thread.ts";
 import { naiveMatches, randomFilter, type RawFilter } from "../support/random-filters.ts";
+import { testStation } from "../support/station.ts";
 import { TestStore } from "../support/test-store.ts";
 import {
   author,
@@ -74,28 +69,7 @@ class TestMonitor {
     const websocket = { ring: createRing(RING_BYTES), bell: other.shared };
     this.inbox = openInbox(bell, inbound);
     this.output = new RingConsumer(websocket.ring, bell);
-    const station = {
-      role: "monitor",
-      index: 0,
-      roleCount: 1,
-      settings: current.settings,
-      bell: bell.shared,
-      recentIds: new RecentIds().shared,
-      changes: new Changes().shared,
-      keyFilter: new KeyFilter().shared,
-      removers: new HandledRemovers(1).shared,
-      control: new ControlVersion().shared,
-      groups: new GroupsVersion().shared,
-      challengeSecret: "",
-      inbound,
-      websocket,
-      writer: null,
-      readers: [],
-      monitors: [],
-      negentropies: [],
-      indexers: [],
-      routers: [],
-    } as const;
+    const station = testStation(bell, { role: "monitor", inbound, websocket });
     this.monitor = new Monitor(station, bell);
   }
 
