@@ -34,15 +34,15 @@ function idOf(text: Buffer): Uint8Array {
 }
 
 /** The text of the event with that id; what is around it is left alone. */
-function unpack(id: Uint8Array, bytes: Uint8Array, start = 0): Buffer {
+function unpack(id: Uint8Array, bytes: Uint8Array, start = 0, blank = 0xee): Buffer {
   const [before, after] = [3, 9];
   const length = unpacker.textBytes(bytes, start);
-  const target = Buffer.alloc(before + length + after, 0xee);
+  const target = Buffer.alloc(before + length + after, blank);
   try {
     unpacker.unpack(id, bytes, start, target, before);
   } finally {
-    expect(target.subarray(0, before)).toEqual(Buffer.alloc(before, 0xee));
-    expect(target.subarray(-after)).toEqual(Buffer.alloc(after, 0xee));
+    expect(target.subarray(0, before)).toEqual(Buffer.alloc(before, blank));
+    expect(target.subarray(-after)).toEqual(Buffer.alloc(after, blank));
   }
   return target.subarray(before, before + length);
 }
@@ -208,6 +208,15 @@ describe("what is torn", () => {
       return;
     }
     expect(back.length).toBeGreaterThan(0);
+    expect(unpack(idOf(text), torn, 0, 0x11)).toEqual(back); // all of it was written
+  });
+
+  test("in its last hex is refused, though the length is right", () => {
+    const text = textOf(makeEvent({ content: HEX }));
+    const bytes = (packed(text) as Uint8Array).slice(0, -2 - 5); // a quote, and some of the hex
+    bytes[96] = (bytes[96] as number) - 1;
+    expect(unpacker.textBytes(bytes, 0)).toBe(text.length - 1);
+    expect(() => unpack(idOf(text), bytes)).toThrow("can't be unpacked: it is cut off");
   });
 
   test("in its id is refused", () => {

@@ -2,9 +2,12 @@
 // whatever may stand in tags and content.
 
 import { expect, test } from "bun:test";
+import { pack } from "msgpackr";
 import type { NostrEvent } from "../../src/protocol/event.ts";
 import { type Filter, matchesFilter, parseFilter } from "../../src/protocol/filter.ts";
 import { candidateOf, textId, textKind, textPubkey } from "../../src/store/candidate.ts";
+import { packPayload } from "../../src/store/payload.ts";
+import { StoredEvent } from "../../src/store/stored-event.ts";
 import { TextMatcher } from "../../src/store/text-matcher.ts";
 import type { RawFilter } from "../support/random-filters.ts";
 import {
@@ -86,6 +89,13 @@ function troublingFilter(dice: Dice, event: NostrEvent): RawFilter {
   return filter;
 }
 
+/** As read back, in the form of today or of earlier builds, which is the text itself. */
+function stored(event: NostrEvent, dice: Dice): StoredEvent {
+  const { text } = candidateOf(event);
+  const payload = dice.chance(0.7) ? packPayload(text) : pack(text.toString());
+  return new StoredEvent([1, 0, event.kind, Buffer.from(event.id, "hex"), payload]);
+}
+
 test("a stored text matches when its event does", () => {
   forEachSeed(20, (dice) => {
     let matched = 0;
@@ -97,6 +107,8 @@ test("a stored text matches when its event does", () => {
       const verdicts = texts.map((text) => matcher.matches(text));
       const wanted = events.map((event) => matchesFilter(filter, event));
       expect([filter, verdicts]).toEqual([filter, wanted]);
+      const read = events.map((event) => matcher.matchesStored(stored(event, dice)));
+      expect([filter, read]).toEqual([filter, wanted]);
       matched += verdicts.filter(Boolean).length;
     }
     expect(matched).toBeGreaterThan(10); // else this says little
@@ -109,5 +121,19 @@ test("id, author and kind are where a text has them", () => {
     const { text } = candidateOf(event);
     const { id, pubkey, kind } = event;
     expect([textId(text), textPubkey(text), textKind(text)]).toEqual([id, pubkey, kind]);
+  });
+});
+
+test("a stored event tells as much without its text, which it gives, or writes", () => {
+  forEachSeed(50, (dice) => {
+    const event = troubledEvent(dice);
+    const { text } = candidateOf(event);
+    const read = stored(event, dice);
+    expect([read.id, read.pubkey, read.kind]).toEqual([event.id, event.pubkey, event.kind]);
+    const target = Buffer.alloc(read.length + 2, 0xee);
+    if (dice.chance(0.5)) expect(read.text).toEqual(text);
+    read.copy(target, 1);
+    expect(target).toEqual(Buffer.concat([Buffer.from([0xee]), text, Buffer.from([0xee])]));
+    expect(read.text).toEqual(text);
   });
 });
