@@ -185,7 +185,7 @@ export class Negentropy implements Role {
       const deadline = performance.now() + setting("relay.query_slice_ms");
       const frame = this.advance(sync, deadline);
       this.workedAt = performance.now();
-      if (sync.isDropped) return;
+      if (sync.isEnded) return;
       if (frame === null) {
         sync.scan?.rest();
         sync.sums?.rest();
@@ -230,7 +230,7 @@ export class Negentropy implements Role {
       return null;
     });
     if (sync.storage === null) return null;
-    if (sync.isDropped) return null;
+    if (sync.isEnded) return null;
     this.syncs.setCounts(sync, storage.ownCount, storage.heldCount);
     return this.endTooLarge(sync) ? null : frame;
   }
@@ -305,7 +305,7 @@ export class Negentropy implements Role {
     } else if (this.syncs.heldCount > this.totalItemsMax) {
       this.end(sync, "rate-limited: the relay has too many syncs open, please try again later");
     }
-    return sync.isDropped;
+    return sync.isEnded;
   }
 
   private endOverdue(): void {
@@ -322,6 +322,7 @@ export class Negentropy implements Role {
     itemsMax: number | null = null,
   ): void {
     if (sync === undefined) return;
+    sync.isEnded = true;
     this.queue.drop(sync);
     // By sums, it was rows that it has read.
     this.garbageItems += sync.sums ? GARBAGE_ITEMS_MIN : sync.heldCount;

@@ -1,33 +1,53 @@
-// The order in which a reader runs its queries: new ones first, then those already begun, by turns.
-// Every so many slices one that has begun goes before the new ones, so that a stream of those can't
-// starve it. A query that waits for its client is in neither line.
+// The order in which a thread runs its queries: new ones first, then those already begun, both by
+// turns of their connections, so that nobody waits longer for how much another asks. Every so many
+// slices one that has begun goes before the new ones, so that a stream of those can't starve it. A
+// query that waits for its client is in neither line.
 
 export interface Queued {
-  /** Set by the queue: it is skipped, wherever it still stands. */
-  isDropped: boolean;
+  readonly connId: number;
 }
 
 const BEGUN_EVERY = 8;
-/** Of dropped queries in the line of new ones, before they are looked for. */
-const DROPPED_MIN = 64;
+
+/** Each connection in it has one query's turn, then goes to the end; its queries keep their order. */
+class Line<T extends Queued> {
+  private readonly connections = new Map<number, Set<T>>();
+
+  get isEmpty(): boolean {
+    return this.connections.size === 0;
+  }
+
+  add(query: T): void {
+    const own = this.connections.get(query.connId);
+    if (own === undefined) this.connections.set(query.connId, new Set([query]));
+    else own.add(query);
+  }
+
+  remove(query: T): void {
+    const own = this.connections.get(query.connId);
+    if (own?.delete(query) === true && own.size === 0) this.connections.delete(query.connId);
+  }
+
+  take(): T | null {
+    for (const [connId, own] of this.connections) {
+      this.connections.delete(connId);
+      const [query] = own;
+      own.delete(query as T);
+      if (own.size > 0) this.connections.set(connId, own);
+      return query as T;
+    }
+    return null;
+  }
+}
 
 export class QueryQueue<T extends Queued> {
-  /** The newest is the last. */
-  private fresh: T[] = [];
-  /** How many times a query was dropped since `fresh` was last swept: most may stand there. */
-  private dropped = 0;
-  /** In the order of their turns. */
-  private readonly begun = new Set<T>();
+  private readonly fresh = new Line<T>();
+  private readonly begun = new Line<T>();
   private readonly paused = new Set<T>();
   private turns = 0;
 
   get isEmpty(): boolean {
-    return this.fresh.length === 0 && this.begun.size === 0;
-  }
-
-  /** How many it holds on to, the dropped ones included. */
-  get size(): number {
-    return this.fresh.length + this.begun.size + this.paused.size;
+    return this.fresh.isEmpty && this.begun.isEmpty;
   }
 
   get hasPaused(): boolean {
@@ -35,14 +55,14 @@ export class QueryQueue<T extends Queued> {
   }
 
   add(query: T): void {
-    this.fresh.push(query);
+    this.fresh.add(query);
   }
 
   /** The query whose turn it is; it is in no line until `again` or `pause`. */
   next(): T | null {
     this.turns += 1;
-    const begun = this.turns % BEGUN_EVERY === 0 ? this.takeBegun() : null;
-    return begun ?? this.takeFresh() ?? this.takeBegun();
+    const begun = this.turns % BEGUN_EVERY === 0 ? this.begun.take() : null;
+    return begun ?? this.fresh.take() ?? this.begun.take();
   }
 
   /** It has had its turn and wants another. */
@@ -60,32 +80,8 @@ export class QueryQueue<T extends Queued> {
   }
 
   drop(query: T): void {
-    query.isDropped = true;
-    this.begun.delete(query);
+    this.fresh.remove(query);
+    this.begun.remove(query);
     this.paused.delete(query);
-    this.dropped += 1;
-    this.sweep();
-  }
-
-  /** The oldest stand where nobody comes by while there are newer ones. Costs little a drop. */
-  private sweep(): void {
-    if (this.dropped < Math.max(DROPPED_MIN, this.fresh.length / 2)) return;
-    this.fresh = this.fresh.filter(({ isDropped }) => !isDropped);
-    this.dropped = 0;
-  }
-
-  private takeFresh(): T | null {
-    for (;;) {
-      const query = this.fresh.pop();
-      if (query === undefined) return null;
-      if (!query.isDropped) return query;
-    }
-  }
-
-  private takeBegun(): T | null {
-    const [query] = this.begun;
-    if (query === undefined) return null;
-    this.begun.delete(query);
-    return query;
   }
 }

@@ -160,8 +160,8 @@ export class Reader implements Role {
   private start(client: Client, mail: QueryMail): void {
     const prefix = Buffer.from(encodeEventPrefix(mail.id));
     const sight = new Sight(visibility(), mail.viewer, mail.before);
-    const state = { next: null, scan: null, count: null, lateSeq: null, isDropped: false };
-    const query = { mail, prefix, sight, ...state };
+    const state = { next: null, scan: null, count: null, lateSeq: null };
+    const query = { connId: mail.connId, mail, prefix, sight, ...state };
     client.queries.add(query);
     this.queue.add(query);
   }

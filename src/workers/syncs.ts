@@ -13,7 +13,7 @@ import type { SumStorage } from "../store/sum-storage.ts";
 import type { Queued } from "./query-queue.ts";
 
 export class Sync implements Queued {
-  isDropped = false;
+  isEnded = false;
   readonly connId: number;
   readonly id: string;
   /** Null when it matches nothing. */
