@@ -1,10 +1,9 @@
 // Index entries in order, newest first, ties by lowest id: of one key, read a few at a time; of
 // many keys, read together, a span of time at a time; of several such cursors, merged lazily.
 
+import type { NewestQuery } from "./newest.ts";
 import type { EventReader } from "./read.ts";
-import type { TermEntry } from "./term.ts";
-
-export type Place = readonly [age: number, order: number, seq: number, info: number];
+import type { Place, TermEntry } from "./term.ts";
 
 export interface Cursor {
   /** The entry it stands at; null when it has no more. */
@@ -53,6 +52,67 @@ export class KeyCursor implements Cursor {
     this.isLast = this.entries.length < this.depth;
     this.at = 0;
     this.head = this.entries[0] ?? null;
+  }
+}
+
+/** With these, a list of the newest entries is made longer. */
+const NEWEST_MORE = 256;
+
+/** One key's entries, from memory as far as they are there: of all authors, or of some. */
+export class NewestCursor implements Cursor {
+  head: TermEntry | null = null;
+  private entries: readonly TermEntry[] = [];
+  private at = 0;
+  private isLast = false;
+  /** Where memory has ended: all entries, whoever is their author. */
+  private rest: KeyCursor | null = null;
+  private readonly reader: EventReader;
+  private readonly key: number;
+  private readonly depth: number;
+  private readonly query: NewestQuery;
+
+  /** Stands at the first entry after the given place that is wanted. */
+  constructor(reader: EventReader, key: number, start: Place, depth: number, query: NewestQuery) {
+    this.reader = reader;
+    this.key = key;
+    this.depth = depth;
+    this.query = query;
+    this.read(start);
+  }
+
+  advance(): void {
+    const last = this.head;
+    if (this.rest !== null) {
+      this.rest.advance();
+      this.head = this.rest.head;
+      return;
+    }
+    this.at += 1;
+    this.head = this.entries[this.at] ?? null;
+    if (this.head === null && !this.isLast && last !== null) this.read(last);
+  }
+
+  private read(start: Place): void {
+    const { reader, key, depth, query } = this;
+    for (;;) {
+      const list = reader.newest(key);
+      const { entries, isWhole } = list.read(start, depth, query);
+      if (entries.length > 0 || isWhole) {
+        this.entries = entries;
+        this.at = 0;
+        this.head = entries[0] ?? null;
+        this.isLast = isWhole;
+        return;
+      }
+      const isBeyond = compareEntries(start, list.end) > 0;
+      // How far back the next one of an author is, nobody knows: each step is to be bounded.
+      if (isBeyond || list.isFull || query.authors !== null) {
+        this.rest = new KeyCursor(reader, key, isBeyond ? start : list.end, depth);
+        this.head = this.rest.head;
+        return;
+      }
+      reader.extendNewest(key, list, NEWEST_MORE);
+    }
   }
 }
 

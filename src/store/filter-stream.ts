@@ -3,14 +3,16 @@
 // its caller can turn to other queries in between.
 
 import type { Filter } from "../protocol/filter.ts";
-import { KeyCursor, MergedCursor, type Place, SpanCursor } from "./cursor.ts";
+import { KeyCursor, MergedCursor, NewestCursor, SpanCursor } from "./cursor.ts";
 import { authorPart, infoAuthor, infoKind, type RowType, speaksForItself } from "./info.ts";
-import { type Plan, planFilter, planOf } from "./plan.ts";
+import { NEWEST_KEYS_MAX, type NewestQuery, WantedAuthors } from "./newest.ts";
+import { type Plan, planFilter, planOf, type Way } from "./plan.ts";
 import type { EventReader } from "./read.ts";
 import type { Sight } from "./sight.ts";
 import type { StoredEvent } from "./stored-event.ts";
-import { authorKey, type TermEntry } from "./term.ts";
+import { authorKey, type Place, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
+import { entriesNeeded, tryNewest } from "./trial.ts";
 
 const DEPTH_MIN = 4;
 /** Cursors opened in one step. */
@@ -74,6 +76,11 @@ export class FilterStream {
   private readonly blindKinds: ReadonlySet<number> | null;
   /** Of the authors' keys, what entries of a kind tell. */
   private authorKeys: ReadonlySet<number> | null = null;
+  /** How the newest entries are read in memory; null when they aren't. */
+  private newest: NewestQuery | null = null;
+  /** Of a timeline: whether memory was looked at for it, and has what it asks for. */
+  private isTried = false;
+  private isInMemory = false;
   /** Chosen by the first step. */
   plan: Plan | null = null;
   /** What was fetched in vain, for whoever asks what a query costs. */
@@ -139,6 +146,10 @@ export class FilterStream {
   /** A bounded piece of work towards the next event. */
   step(): void {
     this.plan ??= this.choose();
+    if (this.plan.next !== null && !this.isTried) {
+      this.tryNewest();
+      return;
+    }
     const { keys, isSparse } = this.plan;
     if (this.opened < keys.length) {
       if (isSparse) this.openSpan(keys, Number.POSITIVE_INFINITY);
@@ -198,7 +209,34 @@ export class FilterStream {
     if (plan.isByKind && filter.authors !== null) {
       this.authorKeys = new Set([...filter.authors].map((one) => authorPart(authorKey(one))));
     }
+    const isNewest = plan.isByKind || plan.name === "all";
+    if (isNewest && plan.keys.length <= NEWEST_KEYS_MAX && this.options.unseen === null) {
+      const authors = this.authorKeys && new WantedAuthors(this.authorKeys);
+      this.newest = { lastAge: -since, authors, isRemoved: reader.isRemoved };
+    }
     return plan;
+  }
+
+  /** A timeline: by kind, in memory or not, or by author. */
+  private tryNewest(): void {
+    const { keys, next, entriesMax } = this.plan as Plan;
+    const { start, newest } = this;
+    const wanted = this.options.limit + 1;
+    const authors = newest?.authors ?? null;
+    const tried =
+      newest && authors && tryNewest(this.reader, { ...newest, keys, authors, start, wanted });
+    if (tried === "growing") return;
+    this.isTried = true;
+    if (tried === null) this.newest = null;
+    else if (tried.isEnough) this.isInMemory = true;
+    else if (entriesNeeded(tried, wanted) < entriesMax) {
+      this.entriesSeen = tried.seen;
+      this.entriesKept = tried.kept;
+      this.firstAge = tried.firstAge;
+    } else {
+      const seconds = tried.lastAge - tried.firstAge + 1;
+      this.goBy((next as () => Way)(), start, (seconds * wanted) / Math.max(0.5, tried.kept));
+    }
   }
 
   /**
@@ -207,16 +245,25 @@ export class FilterStream {
    */
   private reconsider(last: Place): void {
     const { next, entriesMax } = this.plan as Plan;
-    if (next === null || this.entriesSeen < SAMPLE_ENTRIES) return;
-    const kept = Math.max(0.5, this.entriesKept);
-    const missing = this.options.limit + 1 - this.entriesKept;
-    if ((missing * this.entriesSeen) / kept < entriesMax) return;
-    const span = ((last[0] - this.firstAge + 1) * missing) / kept;
-    const way = next();
+    if (next === null || !this.isSampling || this.entriesSeen < SAMPLE_ENTRIES) return;
+    const counts = { seen: this.entriesSeen, kept: this.entriesKept };
+    const missing = this.options.limit + 1 - counts.kept;
+    if (entriesNeeded(counts, missing) < entriesMax) return;
+    const span = ((last[0] - this.firstAge + 1) * missing) / Math.max(0.5, counts.kept);
+    this.goBy(next(), last, span);
+  }
+
+  /** Another way from here on; the first span is so many seconds wide. */
+  private goBy(way: Way, from: Place, span: number): void {
     this.plan = { ...(this.plan as Plan), ...way, isByKind: false, next: null };
-    this.start = last;
+    this.start = from;
     this.cursor = new MergedCursor();
     this.openSpan(way.keys, span);
+  }
+
+  /** Whether the entries looked at tell if the plan is good. */
+  private get isSampling(): boolean {
+    return this.plan?.next !== null && !this.isInMemory;
   }
 
   /** All keys together. */
@@ -229,14 +276,18 @@ export class FilterStream {
 
   /** A cursor for each of some keys. */
   private openSome(keys: readonly number[]): void {
-    const isSample = this.plan?.next !== null;
-    const wanted = isSample ? SAMPLE_ENTRIES : this.options.limit + 1;
+    const wanted = this.isSampling ? SAMPLE_ENTRIES : this.options.limit + 1;
     const perCursor = Math.ceil(wanted / keys.length);
     const depth = Math.max(DEPTH_MIN, perCursor);
     const end = Math.min(keys.length, this.opened + OPEN_PER_STEP);
     for (; this.opened < end; this.opened++) {
       const key = keys[this.opened] as number;
-      this.cursor.add(new KeyCursor(this.reader, key, this.start, depth));
+      const { reader, start, newest } = this;
+      this.cursor.add(
+        newest === null
+          ? new KeyCursor(reader, key, start, depth)
+          : new NewestCursor(reader, key, start, depth, newest),
+      );
     }
   }
 
@@ -246,7 +297,7 @@ export class FilterStream {
     const countMax = Math.min(wanted, this.affordable());
     const candidates: TermEntry[] = [];
     let entry: TermEntry | null = null;
-    const isSample = this.plan?.next !== null && this.entriesSeen < SAMPLE_ENTRIES;
+    const isSample = this.isSampling && this.entriesSeen < SAMPLE_ENTRIES;
     const entriesMax = isSample ? SAMPLE_ENTRIES - this.entriesSeen : ENTRIES_PER_STEP;
     for (let i = 0; i < entriesMax && candidates.length < countMax; i++) {
       entry = this.nextEntry();
@@ -300,15 +351,20 @@ export class FilterStream {
     const texts = this.fetchTexts(entries.map((entry) => entry[2]));
     const found: Match[] = [];
     const { sight } = this.options;
-    for (const [age, order, seq] of entries) {
+    for (const [age, order, seq, info] of entries) {
       const stored = texts.get(seq); // removed since the entry was read?
-      if (stored === undefined) this.passedOver.removed += 1;
+      if (stored === undefined) this.passOverRemoved([age, order, seq, info]);
       else if (this.isExpired(stored.expires)) this.passedOver.expired += 1;
       else if (sight !== null && !sight.sees(stored.text)) this.passedOver.hidden += 1;
       else if (!this.matcher.matchesStored(stored)) this.passedOver.unmatched += 1;
       else found.push({ age, order, seq, expires: stored.expires, stored });
     }
     return found;
+  }
+
+  private passOverRemoved(entry: TermEntry): void {
+    this.passedOver.removed += 1;
+    if (this.newest !== null) this.reader.forget(entry);
   }
 
   /** The next entry within the time range, each event once. */

@@ -7,7 +7,7 @@
 
 import { sha256 } from "../crypto/sha256.ts";
 import type { Filter } from "../protocol/filter.ts";
-import { isHex64 } from "../protocol/hex.ts";
+import { hexNumber, isHex64 } from "../protocol/hex.ts";
 
 const REGISTERS = 256;
 /** Offsets are from here on, one for each hex digit. */
@@ -31,7 +31,7 @@ export function hllOffset(value: string): number {
 }
 
 function offsetOfDigit(hex: string): number {
-  return OFFSET_MIN + Number.parseInt(hex.charAt(DIGIT_AT), 16);
+  return OFFSET_MIN + hexNumber(hex, DIGIT_AT, 1);
 }
 
 /** Of the first value of its first tag condition; none when it has no such condition. */
@@ -42,10 +42,10 @@ export function filterOffset(filter: Filter): number {
 
 /** Never 0: ranks are from 1 on. */
 export function hllMark(pubkey: string, offset: number): number {
-  const register = Number.parseInt(pubkey.slice(2 * offset, 2 * offset + 2), 16);
+  const register = hexNumber(pubkey, 2 * offset, 2);
   let rank = 1;
   for (let at = 2 * offset + 2; at < pubkey.length; at++) {
-    const digit = Number.parseInt(pubkey.charAt(at), 16);
+    const digit = hexNumber(pubkey, at, 1);
     rank += Math.clz32(digit) - 28;
     if (digit !== 0) break;
   }

@@ -4,6 +4,7 @@
 // from being checkpointed.
 
 import type { Database, Statement } from "bun:sqlite";
+import { Newest, type NewestEntries } from "./newest.ts";
 import { EntryRange, RowLookup } from "./rows.ts";
 import { EVENT_COLUMNS, type EventRow, StoredEvent } from "./stored-event.ts";
 import { mergeEntries, Tail } from "./tail.ts";
@@ -12,10 +13,14 @@ import type { TermEntry } from "./term.ts";
 
 export type { TermEntry } from "./term.ts";
 
+/** A list of the newest entries begins with so many. */
+const NEWEST_FIRST = 256;
+
 export class EventReader {
   private readonly db: Database;
   private readonly begin: Statement;
   private readonly commit: Statement;
+  private readonly newestOf = new Newest();
   private readonly tail: Tail;
   private hasTail = false;
   private readonly selectTerms: Statement;
@@ -30,7 +35,7 @@ export class EventReader {
     this.db = db;
     this.begin = db.prepare("BEGIN");
     this.commit = db.prepare("COMMIT");
-    this.tail = new Tail(db);
+    this.tail = new Tail(db, null, this.newestOf);
     this.selectTerms = db.prepare(
       `SELECT age, ord, seq, info FROM term
        WHERE key = ?1 AND (age, ord, seq) > (?2, ?3, ?4) ORDER BY age, ord, seq LIMIT ?5`,
@@ -80,6 +85,28 @@ export class EventReader {
     const rows = this.selectTerms.values(key, age, order, seq, limit) as TermEntry[];
     return mergeEntries(rows, this.tail.entries(key, age, order, seq, limit), limit, isBefore);
   }
+
+  /** The newest entries under `key`, as far as they are in memory: the first few at least. */
+  newest(key: number): NewestEntries {
+    const list = this.newestOf.get(key);
+    if (list.length === 0 && !list.isComplete) this.extendNewest(key, list, NEWEST_FIRST);
+    return list;
+  }
+
+  /** Reads up to `count` more entries into a list that `newest` has just given. */
+  extendNewest(key: number, list: NewestEntries, count: number): void {
+    const [age, order, seq] = list.end;
+    const older = this.entries(key, age, order, seq, count);
+    list.extend(older, older.length < count);
+  }
+
+  /** The event of an entry is gone: lists in memory may still have it. */
+  forget(entry: TermEntry): void {
+    this.newestOf.forget(entry);
+  }
+
+  /** Whether an event is gone whose entries are still in the tail. */
+  readonly isRemoved = (seq: number): boolean => this.tail.isRemoved(seq);
 
   /** All index entries under these keys in a time range, in order; null when more than `max`. */
   entriesBetween(

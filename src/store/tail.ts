@@ -35,6 +35,16 @@ export interface KeySink {
   onGap(): void;
 }
 
+/** Who keeps entries of its own in step with a reader's tail. */
+export interface TailListener {
+  /** Rows of a part, also of events that are removed later. */
+  onPart(run: Run): void;
+  /** Rows of events that are removed have left the tail. */
+  onPrune(isRemoved: (seq: number) => boolean): void;
+  /** Parts have come and gone unseen. */
+  onGap(): void;
+}
+
 /** A run is merged with the one before it unless that one is so many times longer. */
 const GROWTH = 2;
 
@@ -49,9 +59,11 @@ export class Tail {
   /** Of what a writer looks up (term.ts), the keys that are here; null for who looks up nothing. */
   private readonly strongKeys: Set<number> | null;
   private readonly sink: KeySink | null;
+  private readonly listener: TailListener | null;
 
-  constructor(db: Database, sink: KeySink | null = null) {
+  constructor(db: Database, sink: KeySink | null = null, listener: TailListener | null = null) {
     this.sink = sink;
+    this.listener = listener;
     this.strongKeys = sink === null ? null : new Set();
     this.selectHead = db.prepare("SELECT seq, part, merged, merging, turn FROM head");
     this.selectParts = db.prepare(
@@ -76,12 +88,17 @@ export class Tail {
   private load(upTo: number): void {
     const rows = this.selectParts.values(this.part) as [number, Uint8Array, Uint8Array][];
     for (const [part, run, removed] of rows) {
-      if (part !== this.part + 1) this.sink?.onGap();
+      if (part !== this.part + 1) this.onGap();
       this.add(part, Run.decode(run), decodeSeqs(removed));
     }
     if (this.part >= upTo) return;
     this.part = upTo;
+    this.onGap();
+  }
+
+  private onGap(): void {
     this.sink?.onGap();
+    this.listener?.onGap();
   }
 
   /** What a commit has added. */
@@ -90,6 +107,7 @@ export class Tail {
     this.part = part;
     if (run.length === 0) return;
     this.noteStrongKeys(run, this.sink);
+    this.listener?.onPart(run);
     let last = run;
     for (;;) {
       const previous = this.runs.at(-1);
@@ -199,6 +217,7 @@ export class Tail {
     this.runs = this.runs
       .map((run) => run.filter((seq) => seq > merged))
       .filter((run) => run.length > 0);
+    if (this.removed.size > 0) this.listener?.onPrune((seq) => this.removed.has(seq));
     for (const seq of this.removed) if (seq <= merged) this.removed.delete(seq);
     this.strongKeys?.clear();
     for (const run of this.runs) this.noteStrongKeys(run, null);

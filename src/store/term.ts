@@ -12,6 +12,7 @@
 import { sha256 } from "../crypto/sha256.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
+import { hexNumber } from "../protocol/hex.ts";
 import { KIND_DELETION, KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { AuthorMarks } from "./hyperloglog.ts";
 import { authorInfo, eventInfo } from "./info.ts";
@@ -71,8 +72,8 @@ function finish(first: number, second: number): number {
  * hashing.
  */
 function hexKey(what: number, hex: string): number {
-  const low = Number.parseInt(hex.slice(0, 8), 16);
-  const high = Number.parseInt(hex.slice(8, 16), 16);
+  const low = hexNumber(hex, 0, 8);
+  const high = hexNumber(hex, 8, 8);
   return finish(
     Math.imul(low ^ Math.imul(0xdeadbeef ^ what, 0x9e3779b1), 0x9e3779b1),
     Math.imul(high ^ Math.imul(0x41c6ce57 ^ what, 0x5f356495), 0x5f356495),
@@ -92,8 +93,7 @@ export const EXPIRING_KEY = quickKey(WHAT.expiring, "");
 
 /** Cut from the id, which is SHA-256 itself; not of the digits that `idOrder` has. */
 export function idKey(id: string): number {
-  const low = Number.parseInt(id.slice(16, 24), 16);
-  return STRONG_KEYS + (Number.parseInt(id.slice(24, 28), 16) & 0x7fff) * TWO_32 + low;
+  return STRONG_KEYS + (hexNumber(id, 24, 4) & 0x7fff) * TWO_32 + hexNumber(id, 16, 8);
 }
 
 export function authorKey(pubkey: string): number {
@@ -151,7 +151,7 @@ export function vanishedKey(pubkey: string): number {
 
 /** The first 48 bits of an id: orders events of the same second as NIP-01 wants, lowest first. */
 export function idOrder(id: string): number {
-  return Number.parseInt(id.slice(0, 12), 16);
+  return hexNumber(id, 0, 4) * TWO_32 + hexNumber(id, 4, 8);
 }
 
 /** All keys of one event. 0 stands for none; no term has that key in practice or by chance. */
@@ -266,6 +266,9 @@ export function deletionTargets(event: NostrEvent): {
 
 /** An entry under a key. Ascending is newest first, ties by lowest id. */
 export type TermEntry = [age: number, order: number, seq: number, info: number];
+
+/** Where entries are read from: after this one, which need not be there. */
+export type Place = Readonly<TermEntry>;
 
 /** One row of the index. */
 export interface TermRow {

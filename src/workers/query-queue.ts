@@ -9,7 +9,7 @@ export interface Queued {
 
 const BEGUN_EVERY = 8;
 
-/** Each connection in it has one query's turn, then goes to the end; its queries keep their order. */
+/** Connections take turns, of one query each; the queries of a connection keep their order. */
 class Line<T extends Queued> {
   private readonly connections = new Map<number, Set<T>>();
 

@@ -2,8 +2,9 @@
 // order, whatever the first span is and however full the seconds are.
 
 import { expect, test } from "bun:test";
-import { compareEntries, type Place, SpanCursor } from "../../src/store/cursor.ts";
+import { compareEntries, SpanCursor } from "../../src/store/cursor.ts";
 import type { EventReader, TermEntry } from "../../src/store/read.ts";
+import type { Place } from "../../src/store/term.ts";
 import { type Dice, forEachSeed } from "../support/unsigned-events.ts";
 
 const FIRST = -Number.MAX_SAFE_INTEGER;

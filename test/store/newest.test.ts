@@ -1,0 +1,312 @@
+// The newest entries in memory: a list against a sorted array, and a reader that keeps its lists
+// through all that is written, moved and removed, against a naive filter over what is stored.
+
+import { describe, expect, test } from "bun:test";
+import type { NostrEvent, Tag } from "../../src/protocol/event.ts";
+import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
+import { candidateOf } from "../../src/store/candidate.ts";
+import { CountingReader } from "../../src/store/counting-reader.ts";
+import { compareEntries } from "../../src/store/cursor.ts";
+import { authorInfo, authorPart } from "../../src/store/info.ts";
+import { NEWEST_MAX, NewestEntries, WantedAuthors } from "../../src/store/newest.ts";
+import type { EventReader } from "../../src/store/read.ts";
+import { Run } from "../../src/store/run.ts";
+import { Scan } from "../../src/store/scan.ts";
+import { openForReading } from "../../src/store/schema.ts";
+import {
+  authorKey,
+  kindKey,
+  type Place,
+  type TermEntry,
+  type TermRow,
+} from "../../src/store/term.ts";
+import { naiveScan, type RawFilter } from "../support/random-filters.ts";
+import { TestStore } from "../support/test-store.ts";
+import { author, type Dice, forEachSeed, makeEvent } from "../support/unsigned-events.ts";
+
+const KEY = 1000;
+const EVERYTHING = { lastAge: Number.POSITIVE_INFINITY, authors: null, isRemoved: () => false };
+
+describe("a list", () => {
+  const infoOf = (n: number): number => authorInfo(authorKey(author(n)), n % 2 === 0);
+
+  function randomEntries(dice: Dice, count: number, firstSeq: number): TermEntry[] {
+    const width = dice.pick([1, 30, 1e6]);
+    return Array.from({ length: count }, (_, i): TermEntry => {
+      return [-1000 - dice.below(width), dice.below(3), firstSeq + i, infoOf(dice.below(9))];
+    });
+  }
+
+  function runOf(entries: readonly TermEntry[]): Run {
+    const rows = entries.map(([age, order, seq, info]): TermRow => {
+      return { key: KEY, age, order, seq, info };
+    });
+    const others = [KEY - 1, KEY + 1].map((key) => ({ key, age: -1, order: 1, seq: 1, info: 1 }));
+    return Run.of([...rows, ...others]);
+  }
+
+  /** What it holds is what there is, from the newest on, up to its end. */
+  function check(list: NewestEntries, all: readonly TermEntry[]): void {
+    const { end, isComplete, length } = list;
+    const held = all.filter((entry) => isComplete || compareEntries(entry, end) <= 0);
+    expect(held).toHaveLength(length);
+    const { entries, isWhole } = list.read([-Infinity, -1, -1, 0], Infinity, EVERYTHING);
+    expect(entries).toEqual(length === 0 && !isComplete ? [] : held);
+    expect(isWhole).toBe(isComplete);
+    expect(length).toBeLessThanOrEqual(NEWEST_MAX);
+  }
+
+  test("is, whatever comes and goes, what a sorted array begins with", () => {
+    forEachSeed(40, (dice) => {
+      const scale = dice.pick([1, 1, 1, 300]);
+      let seq = 1;
+      const more = (count: number): TermEntry[] => {
+        const entries = randomEntries(dice, count, seq);
+        seq += count;
+        return entries;
+      };
+      let all = more(dice.below(60) * scale).toSorted(compareEntries);
+      const list = new NewestEntries();
+      const extend = (): void => {
+        const after = list.isComplete ? [] : all.slice(list.length);
+        const count = (1 + dice.below(20)) * scale;
+        list.extend(after.slice(0, count), after.length < count);
+      };
+      extend();
+      for (let step = 0; step < 30; step++) {
+        if (dice.chance(0.3)) extend();
+        if (dice.chance(0.5)) {
+          const news = more(dice.below(10) * scale);
+          // What is in it already is told again when its rows are moved.
+          const again = dice.chance(0.3) && all.length > 0 ? [dice.pick(all)] : [];
+          const run = runOf([...news, ...again]);
+          list.add(run, 1, run.length - 1);
+          all = [...all, ...news].toSorted(compareEntries);
+        }
+        if (dice.chance(0.3) && all.length > 0) {
+          const gone = dice.pick(all);
+          list.remove(gone);
+          list.remove(gone);
+          all = all.filter((entry) => entry !== gone);
+        }
+        if (dice.chance(0.1)) {
+          const isRemoved = (one: number): boolean => one % 5 === step % 5;
+          list.removeAll(isRemoved);
+          all = all.filter((entry) => !isRemoved(entry[2]));
+        }
+        check(list, all);
+        const start: Place =
+          dice.chance(0.5) && all.length > 0 ? dice.pick(all) : [-Infinity, -1, -1, 0];
+        const lastAge = dice.pick([0, -1001, all.at(dice.below(9))?.[0] ?? 0]);
+        const parts = new Set([1, 2, 3].map((n) => authorPart(authorKey(author(n)))));
+        const authors = new WantedAuthors(parts);
+        const isOf = ([, , , info]: TermEntry): boolean => parts.has(info % 2 ** 46);
+        const isGone = (one: number): boolean => one % 7 === 3;
+        const held = all.slice(0, list.length);
+        const within = held.filter((one) => compareEntries(one, start) > 0 && one[0] <= lastAge);
+        const limit = 1 + dice.below(20);
+        const wanted = within.filter((one) => isOf(one) && !isGone(one[2]));
+        const { entries } = list.read(start, limit, { lastAge, authors, isRemoved: isGone });
+        expect(entries).toEqual(wanted.slice(0, limit));
+        const counts = list.count(start, lastAge, authors, Infinity);
+        expect([counts.seen, counts.kept]).toEqual([within.length, within.filter(isOf).length]);
+        if (within.length > 0) expect(counts.firstAge).toBe(within[0]![0]);
+      }
+    });
+  });
+
+  test("says whether anything may come after what it has given", () => {
+    const entries = [1, 2, 3, 4].map((n): TermEntry => [-10 + n, 0, n, infoOf(1)]);
+    const list = new NewestEntries();
+    list.extend(entries, false);
+    const from = [-Infinity, -1, -1, 0] as const;
+    const states = (query: typeof EVERYTHING, limit: number): [number, boolean] => {
+      const { entries: found, isWhole } = list.read(from, limit, query);
+      return [found.length, isWhole];
+    };
+    expect(states(EVERYTHING, 9)).toEqual([4, false]);
+    expect(states(EVERYTHING, 2)).toEqual([2, false]);
+    expect(states({ ...EVERYTHING, lastAge: -8 }, 9)).toEqual([2, true]);
+    expect(states({ ...EVERYTHING, lastAge: -6 }, 9)).toEqual([4, false]); // more may be at -6
+    list.extend([], true);
+    expect(states(EVERYTHING, 9)).toEqual([4, true]);
+    expect(list.end).toEqual(entries[3]!);
+  });
+
+  test("that is full loses its oldest, and no more is read into it", () => {
+    const entries = Array.from({ length: NEWEST_MAX + 5 }, (_, i): TermEntry => [i, 0, i + 9, 0]);
+    const list = new NewestEntries();
+    list.extend(entries, true);
+    expect([list.length, list.isFull, list.isComplete]).toEqual([NEWEST_MAX, true, false]);
+    const run = runOf([[-1, 0, 1, 0]]);
+    list.add(run, 1, 2);
+    expect([list.length, list.isFull]).toEqual([NEWEST_MAX * 0.75 + 1, false]);
+    check(list, [[-1, 0, 1, 0], ...entries]);
+  });
+});
+
+describe("a reader", () => {
+  const LIMITS = { limitDefault: 40, limitMax: 300, tiesMax: 10 };
+  const KINDS = [0, 1, 1, 1, 5, 7, 7, 30_000];
+
+  function idsOf(reader: EventReader, filters: readonly RawFilter[], now: number) {
+    const parsed = filters.map((filter) => parseFilter(filter) as Filter);
+    const scan = new Scan(reader, parsed, { ...LIMITS, nowSeconds: () => now });
+    const ids: string[] = [];
+    for (let steps = 0; steps < 100_000; steps++) {
+      const found = scan.next();
+      if (found === "done") return { ids, hint: scan.hint() };
+      if (found !== "working") ids.push(found.stored.id);
+    }
+    throw new Error("the scan does not end");
+  }
+
+  function anyEvent(dice: Dice, stored: readonly NostrEvent[], now: number): NostrEvent {
+    const kind = dice.pick(KINDS);
+    const pubkey = author(dice.below(12));
+    const tags: Tag[] = [];
+    if (kind === 30_000) tags.push(["d", dice.pick(["", "a"])]);
+    if (kind !== 5 && dice.chance(0.05)) tags.push(["expiration", `${now + 1 + dice.below(30)}`]);
+    if (kind === 5) {
+      const own = stored.filter((event) => event.pubkey === pubkey);
+      for (const { id } of own.length > 0 ? dice.some(own, dice.below(4)) : [])
+        tags.push(["e", id]);
+      if (dice.chance(0.4)) tags.push(["a", `0:${pubkey}:`]);
+    }
+    const late = dice.chance(0.7);
+    const created_at = late ? 900_000 + now : 1000 + dice.below(900_000);
+    return makeEvent({ pubkey, kind, tags, created_at, content: `${dice.below(1e9)}` });
+  }
+
+  function timeline(dice: Dice, now: number): RawFilter {
+    const filter: RawFilter = {};
+    if (dice.chance(0.8)) filter.kinds = dice.some(KINDS, 1 + dice.below(4));
+    if (dice.chance(0.7)) {
+      const first = dice.below(12);
+      filter.authors = dice.list(1 + dice.below(10), () => author((first + dice.below(5)) % 14));
+    }
+    if (dice.chance(0.2)) filter.since = 900_000 + now - dice.below(50);
+    if (dice.chance(0.2)) filter.until = 900_000 + now - dice.below(50);
+    if ((filter.since ?? 0) > (filter.until ?? Infinity)) filter.until = filter.since as number;
+    if (dice.chance(0.7)) filter.limit = dice.pick([1, 3, 20, 100, 300]);
+    return filter;
+  }
+
+  test("finds what is stored, whatever was written, moved and removed since it last looked", () => {
+    forEachSeed(4, (dice) => {
+      using store = new TestStore();
+      let now = 5000;
+      const options = { ...store.options, tailEvents: dice.pick([5, 40, 200]) };
+      const writers = [store.openWriter(options), store.openWriter(options)];
+      const reader = store.openReader();
+      for (let round = 0; round < 60; round++) {
+        const stored = store.events();
+        now += dice.below(3);
+        const count = dice.pick([1, 1, 5, 60]);
+        const batch = dice.list(count, () => anyEvent(dice, stored, now));
+        dice.pick(writers).write(batch.map(candidateOf));
+        if (dice.chance(0.2)) dice.pick(writers).removeExpired(now, 1000);
+        while (dice.chance(0.6)) dice.pick(writers).maintain();
+        if (dice.chance(0.3)) continue; // parts may come and go that it never sees
+        const live = store.events().filter(({ tags }) => {
+          const expiration = tags.find(([name]) => name === "expiration");
+          return expiration === undefined || Number(expiration[1]) > now;
+        });
+        for (let i = 0; i < 4; i++) {
+          const filters = dice.list(1 + dice.below(2), () => timeline(dice, now));
+          const answer = reader.inSnapshot(() => idsOf(reader, filters, now));
+          expect([filters, answer]).toEqual([filters, naiveScan(live, filters, LIMITS)]);
+        }
+      }
+    });
+  }, 20_000);
+
+  const events = Array.from({ length: 3000 }, (_, i) =>
+    makeEvent({ pubkey: author(i % 100), created_at: 1000 + i, content: `${i}` }),
+  );
+  const many = Array.from({ length: 20 }, (_, i) => author(5 * i));
+
+  test("reads what a timeline needs once, and anew after parts it hasn't seen", () => {
+    using store = new TestStore();
+    store.writeInBatches(events, [500]);
+    store.moveTail();
+    const db = openForReading(store.options);
+    const reader = new CountingReader(db);
+    const filter = { kinds: [1], authors: many, limit: 100 };
+    const wanted = naiveScan(events, [filter], LIMITS);
+    const read = (): number => {
+      const before = reader.counts.entries;
+      expect(idsOf(reader, [filter], 0)).toEqual(wanted);
+      return reader.counts.entries - before;
+    };
+    expect(read()).toBeGreaterThan(500);
+    expect(read()).toBe(0);
+    store.write(makeEvent({ pubkey: author(7), created_at: 9000 }));
+    expect(read()).toBe(0);
+    store.write(makeEvent({ pubkey: author(7), created_at: 9001 }));
+    store.moveTail();
+    expect(read()).toBeGreaterThan(500);
+    expect(read()).toBe(0);
+    db.close();
+  });
+
+  test("keeps what it knows while rows are moved, and forgets what was looked for in vain", () => {
+    using store = new TestStore();
+    store.writeInBatches(events, [500]);
+    const reader = store.openReader();
+    const filter = { kinds: [1], authors: many, limit: 100 };
+    expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(events, [filter], LIMITS));
+    const list = reader.newest(kindKey(1));
+    const { length } = list;
+    expect(length).toBeGreaterThan(500);
+    store.moveTail();
+    expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(events, [filter], LIMITS));
+    expect(reader.newest(kindKey(1))).toBe(list);
+    const gone = events.slice(2500).filter(({ pubkey }) => pubkey === many[0]);
+    const tags = gone.map(({ id }): Tag => ["e", id]);
+    store.write(makeEvent({ pubkey: many[0]!, kind: 5, created_at: 5000, tags }));
+    const left = events.filter((event) => !gone.includes(event));
+    expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(left, [filter], LIMITS));
+    expect(gone).toHaveLength(5);
+    expect(list.length).toBe(length - gone.length);
+  });
+
+  test("looks for authors by themselves when the newest of a kind are hardly ever theirs", () => {
+    using store = new TestStore();
+    const loud = Array.from({ length: 2 * NEWEST_MAX }, (_, i) =>
+      makeEvent({ pubkey: author(500), created_at: 10_000 + i, content: `${i}` }),
+    );
+    store.writeInBatches([...events, ...loud], [2000]);
+    const db = openForReading(store.options);
+    const reader = new CountingReader(db);
+    const filter = { kinds: [1], authors: many, limit: 100 };
+    expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(events, [filter], LIMITS));
+    expect(reader.counts.entries).toBeLessThan(2000);
+    const all = { kinds: [1], authors: [...many, author(500)], limit: 300 };
+    expect(idsOf(reader, [all], 0)).toEqual(naiveScan(loud, [all], LIMITS));
+    db.close();
+  });
+
+  test("goes on in the table where its lists end", () => {
+    using store = new TestStore();
+    const loud = Array.from({ length: NEWEST_MAX + 3000 }, (_, i) =>
+      makeEvent({ pubkey: author(i % 3), created_at: 10_000 + i, content: `${i}` }),
+    );
+    store.writeInBatches(loud, [2000]);
+    const reader = store.openReader();
+    const filter = { kinds: [1] };
+    const limits = { limitDefault: 50_000, limitMax: 50_000, tiesMax: 0 };
+    const scan = new Scan(reader, [parseFilter(filter) as Filter], {
+      ...limits,
+      nowSeconds: () => 0,
+    });
+    let found = 0;
+    for (let next = scan.next(); next !== "done"; next = scan.next()) {
+      if (next === "working") continue;
+      found += 1;
+      if (next.age !== -10_000 - loud.length + found) throw new Error(`${found}: ${next.age}`);
+    }
+    expect(found).toBe(loud.length);
+    expect(reader.newest(kindKey(1)).isFull).toBe(true);
+  });
+});
