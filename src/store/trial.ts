@@ -3,7 +3,7 @@
 // nothing, so they are all looked at first, and so many more are read as seem to be needed: once,
 // for who asks the same a second later, too.
 
-import { NEWEST_KEYS_MAX, NEWEST_MAX, type WantedAuthors } from "./newest.ts";
+import { NEWEST_MAX, type WantedAuthors } from "./newest.ts";
 import type { EventReader } from "./read.ts";
 import type { Place } from "./term.ts";
 
@@ -13,7 +13,7 @@ const MORE_MAX = 4096;
 const GROWTH = 4;
 
 export interface Timeline {
-  /** Of kinds. */
+  /** Of kinds: at most as many as have lists at a time. */
   readonly keys: readonly number[];
   readonly authors: WantedAuthors;
   readonly start: Place;
@@ -39,7 +39,6 @@ export interface Tried {
  */
 export function tryNewest(reader: EventReader, timeline: Timeline): Tried | "growing" | null {
   const { keys, authors, start, wanted } = timeline;
-  if (keys.length > NEWEST_KEYS_MAX) return null;
   const lists = keys.map((key) => reader.newest(key));
   let { lastAge } = timeline;
   for (const { isComplete, end } of lists) {

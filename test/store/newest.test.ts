@@ -6,9 +6,15 @@ import type { NostrEvent, Tag } from "../../src/protocol/event.ts";
 import { type Filter, parseFilter } from "../../src/protocol/filter.ts";
 import { candidateOf } from "../../src/store/candidate.ts";
 import { CountingReader } from "../../src/store/counting-reader.ts";
-import { compareEntries } from "../../src/store/cursor.ts";
+import { compareEntries, NewestCursor } from "../../src/store/cursor.ts";
 import { authorInfo, authorPart } from "../../src/store/info.ts";
-import { NEWEST_MAX, NewestEntries, WantedAuthors } from "../../src/store/newest.ts";
+import {
+  Newest,
+  NEWEST_KEYS_MAX,
+  NEWEST_MAX,
+  NewestEntries,
+  WantedAuthors,
+} from "../../src/store/newest.ts";
 import type { EventReader } from "../../src/store/read.ts";
 import { Run } from "../../src/store/run.ts";
 import { Scan } from "../../src/store/scan.ts";
@@ -142,6 +148,63 @@ describe("a list", () => {
     list.add(run, 1, 2);
     expect([list.length, list.isFull]).toEqual([NEWEST_MAX * 0.75 + 1, false]);
     check(list, [[-1, 0, 1, 0], ...entries]);
+    const whole = new NewestEntries();
+    whole.extend(entries.slice(5), true);
+    expect([whole.isFull, whole.isComplete]).toEqual([true, true]);
+    whole.add(run, 1, 2);
+    expect([whole.isFull, whole.isComplete]).toEqual([false, false]);
+  });
+
+  test("is counted until enough is found", () => {
+    const list = new NewestEntries();
+    list.extend(
+      Array.from({ length: 50 }, (_, i): TermEntry => [i, 0, i + 1, infoOf(i % 2)]),
+      true,
+    );
+    const authors = new WantedAuthors(new Set([authorPart(authorKey(author(1)))]));
+    const from = [-Infinity, -1, -1, 0] as const;
+    expect(list.count(from, Infinity, authors, 3)).toEqual({ seen: 6, kept: 3, firstAge: 0 });
+    expect(list.count(from, 9, authors, 30)).toEqual({ seen: 10, kept: 5, firstAge: 0 });
+    expect(list.count(from, -1, authors, 30)).toEqual({ seen: 0, kept: 0, firstAge: 0 });
+    expect(list.count([49, 0, 50, 0], Infinity, authors, 3)).toEqual({
+      seen: 0,
+      kept: 0,
+      firstAge: Infinity,
+    });
+  });
+});
+
+describe("the lists of a reader", () => {
+  const ofKey = (key: number, rows: number): Run =>
+    Run.of(Array.from({ length: rows }, (_, i) => ({ key, age: -i, order: 0, seq: i, info: 0 })));
+
+  test("are those that were read last", () => {
+    const newest = new Newest();
+    const first = newest.get(1);
+    for (let key = 2; key <= NEWEST_KEYS_MAX; key++) newest.get(key);
+    expect(newest.get(1)).toBe(first);
+    newest.get(NEWEST_KEYS_MAX + 1); // in place of 2
+    expect(newest.get(1)).toBe(first);
+    for (let key = 2; key <= NEWEST_KEYS_MAX; key++) newest.get(key);
+    newest.get(NEWEST_KEYS_MAX + 1);
+    expect(newest.get(1)).not.toBe(first);
+  });
+
+  test("are not kept up for nobody, nor with more than they hold at once", () => {
+    const newest = new Newest();
+    const [read, unread] = [newest.get(1), newest.get(2)];
+    for (const list of [read, unread]) list.extend([], true);
+    for (let part = 0; part < 1500; part++) {
+      if (part === 800) expect(newest.get(1)).toBe(read);
+      newest.onPart(ofKey(3, 1));
+    }
+    expect(newest.get(1)).toBe(read);
+    expect(newest.get(2)).not.toBe(unread);
+    newest.onPart(ofKey(1, NEWEST_MAX));
+    expect(newest.get(1)).toBe(read);
+    expect(read.length).toBe(NEWEST_MAX);
+    newest.onPart(ofKey(1, NEWEST_MAX + 1));
+    expect(newest.get(1)).not.toBe(read);
   });
 });
 
@@ -271,6 +334,53 @@ describe("a reader", () => {
     expect(list.length).toBe(length - gone.length);
   });
 
+  test("holds no version of a profile that is replaced", () => {
+    using store = new TestStore();
+    const reader = store.openReader();
+    reader.head();
+    const list = reader.newest(kindKey(0));
+    for (let i = 0; i < 30; i++) store.write(makeEvent({ kind: 0, created_at: 1000 + i }));
+    reader.head();
+    expect(list.length).toBeGreaterThan(1);
+    store.moveTail();
+    reader.head();
+    expect(list.length).toBe(1);
+  });
+
+  test("reads no more of a kind for who asks for what lies far back", () => {
+    using store = new TestStore();
+    store.writeInBatches(events, [500]);
+    const reader = store.openReader();
+    const filter = { kinds: [1], authors: many, until: 2000, limit: 20 };
+    expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(events, [filter], LIMITS));
+    expect(reader.newest(kindKey(1)).length).toBe(256);
+  });
+
+  test("finds timelines of more kinds than it keeps in memory", () => {
+    using store = new TestStore();
+    const kinds = Array.from({ length: NEWEST_KEYS_MAX + 2 }, (_, i) => 1000 + i);
+    const mixed = events.map((event, i) => makeEvent({ ...event, kind: 1000 + (i % 10) }));
+    store.writeInBatches(mixed, [500]);
+    const reader = store.openReader();
+    const filter = { kinds, authors: many, limit: 200 };
+    expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(mixed, [filter], LIMITS));
+  });
+
+  test("leaves the rest to who looks at each entry, for authors who aren't in memory", () => {
+    using store = new TestStore();
+    store.writeInBatches(events, [500]);
+    const reader = store.openReader();
+    const authors = new WantedAuthors(new Set([authorPart(authorKey(author(2000)))]));
+    const start = [-Infinity, -1, -1, 0] as const;
+    const query = { lastAge: 0, authors, isRemoved: () => false };
+    const cursor = new NewestCursor(reader, kindKey(1), start, 100, query);
+    const list = reader.newest(kindKey(1));
+    expect([list.length, list.end[0], cursor.head?.[0]]).toEqual([256, -3744, -3743]);
+    for (let age = -3743; age <= -1000; age++, cursor.advance()) expect(cursor.head?.[0]).toBe(age);
+    expect(cursor.head).toBeNull();
+    expect(list.length).toBe(256);
+  });
+
   test("looks for authors by themselves when the newest of a kind are hardly ever theirs", () => {
     using store = new TestStore();
     const loud = Array.from({ length: 2 * NEWEST_MAX }, (_, i) =>
@@ -282,8 +392,19 @@ describe("a reader", () => {
     const filter = { kinds: [1], authors: many, limit: 100 };
     expect(idsOf(reader, [filter], 0)).toEqual(naiveScan(events, [filter], LIMITS));
     expect(reader.counts.entries).toBeLessThan(2000);
+    // Memory is full, and holds some of what this one asks for.
+    const late = Array.from({ length: 60 }, (_, i) =>
+      makeEvent({ pubkey: many[i % 20]!, created_at: 30_000 + i }),
+    );
+    store.writeInBatches(late, [60]);
+    const until = 34_500;
+    const some = { kinds: [1], authors: many, limit: 100, until };
+    expect(idsOf(reader, [{ kinds: [1], limit: 300 }], 0).ids).toHaveLength(300);
+    reader.extendNewest(kindKey(1), reader.newest(kindKey(1)), 3 * NEWEST_MAX);
+    expect(reader.newest(kindKey(1)).isFull).toBe(true);
+    expect(idsOf(reader, [some], 0)).toEqual(naiveScan([...events, ...late], [some], LIMITS));
     const all = { kinds: [1], authors: [...many, author(500)], limit: 300 };
-    expect(idsOf(reader, [all], 0)).toEqual(naiveScan(loud, [all], LIMITS));
+    expect(idsOf(reader, [all], 0)).toEqual(naiveScan([...loud, ...late], [all], LIMITS));
     db.close();
   });
 
