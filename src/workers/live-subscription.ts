@@ -1,11 +1,10 @@
 // Subscriptions as a monitor keeps them. Most wait for long, or are closed before an event comes
-// near them. Such a one is its text and the keys it is found by, a sixth of the memory of its
-// filters, which are made when the first event comes that has one of these keys.
+// near them. Such a one is its text, a sixth of the memory of its filters, which are made when the
+// first event comes that has one of the keys it is found by, or when it is closed.
 
 import type { Filter } from "../protocol/filter.ts";
 import { encodeEventPrefix } from "../protocol/message.ts";
 import { NOBODY, type Viewer } from "../protocol/visibility.ts";
-import { monitorKeys } from "../store/plan.ts";
 import { parseQueryBody, type SubscribeMail } from "./mail.ts";
 import type { Recipient } from "./mail-frames.ts";
 
@@ -13,14 +12,6 @@ import type { Recipient } from "./mail-frames.ts";
 interface View {
   readonly viewer: Viewer;
   readonly upToSeq: number;
-}
-
-/** One of its filters. */
-export interface Entry {
-  readonly subscription: LiveSubscription;
-  /** Which of them. */
-  readonly at: number;
-  readonly keys: readonly number[];
 }
 
 /** What a subscription's text says. */
@@ -36,8 +27,7 @@ export class LiveSubscription implements Recipient {
   readonly slot: number;
   readonly gen: number;
   readonly headSeq: number;
-  readonly entries: readonly Entry[];
-  /** The last event it was considered for, so that two of its filters send it once. */
+  /** The last event it was considered for: it may be found by several of its keys. */
   mark = 0;
   /** Of the same connection. */
   next: LiveSubscription | null = null;
@@ -47,18 +37,13 @@ export class LiveSubscription implements Recipient {
   private text: string | null;
   private said: Said | null = null;
 
-  constructor({ connId, slot, gen, headSeq, viewer, filters, text }: SubscribeMail) {
+  constructor({ connId, slot, gen, headSeq, viewer, text }: SubscribeMail) {
     this.connId = connId;
     this.slot = slot;
     this.gen = gen;
     this.headSeq = headSeq;
     this.views = viewer.size === 0 ? NOBODY_EVER : [{ viewer, upToSeq: Infinity }];
     this.text = text;
-    this.entries = filters.map((filter, at) => ({
-      subscription: this,
-      at,
-      keys: monitorKeys(filter),
-    }));
   }
 
   get filters(): readonly Filter[] {

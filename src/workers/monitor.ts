@@ -12,15 +12,16 @@ import type { Database } from "bun:sqlite";
 import { visibility } from "../config/read-rules.ts";
 import { guardGroups } from "../policy/groups/thread-groups.ts";
 import type { NostrEvent } from "../protocol/event.ts";
-import { type Filter, matchesAny, matchesFilter } from "../protocol/filter.ts";
+import { type Filter, matchesAny } from "../protocol/filter.ts";
 import { NOBODY } from "../protocol/visibility.ts";
 import type { Doorbell } from "../ring/doorbell.ts";
 import type { Outbox } from "../ring/outbox.ts";
 import type { RingConsumer } from "../ring/ring.ts";
 import { decodeText } from "../store/candidate.ts";
+import { monitorKeys } from "../store/plan.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
-import { type Entry, LiveSubscription, LiveSubscriptions } from "./live-subscription.ts";
+import { LiveSubscription, LiveSubscriptions } from "./live-subscription.ts";
 import {
   MAIL,
   readConnId,
@@ -50,8 +51,8 @@ export class Monitor implements Role {
   private readonly websocket: Outbox;
   private readonly db: Database;
   private readonly store: EventReader;
-  /** Most keys have one entry, and a set of its own would be most of its memory. */
-  private readonly index = new Map<number, Entry | Set<Entry>>();
+  /** Most keys have one subscription, and a set of its own would be most of its memory. */
+  private readonly index = new Map<number, LiveSubscription | Set<LiveSubscription>>();
   private readonly subscriptions = new LiveSubscriptions();
   private readonly recent = new RecentEvents();
   private readonly recentEphemerals = new RecentEphemerals();
@@ -152,16 +153,16 @@ export class Monitor implements Role {
     const isHidden = visibility().mayHide(kind, mail.text);
     let event: NostrEvent | null = null;
     for (let i = -1; i < keys.terms.length; i++) {
-      const entries = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
-      if (entries === undefined) continue;
+      const found = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
+      if (found === undefined) continue;
       event ??= decodeText(mail.text);
-      for (const { subscription, at } of entries instanceof Set ? entries : [entries]) {
+      for (const subscription of found instanceof Set ? found : [found]) {
         if (subscription.mark === this.marks) continue;
+        subscription.mark = this.marks;
         if (seq > 0 && seq <= subscription.headSeq) continue;
-        if (!matchesFilter(subscription.filters[at] as Filter, event)) continue;
+        if (!matchesAny(subscription.filters, event)) continue;
         const viewer = isHidden ? subscription.viewerAt(seq) : NOBODY;
         if (isHidden && !visibility().sees(viewer, event)) continue;
-        subscription.mark = this.marks;
         recipients.push(subscription);
       }
     }
@@ -191,13 +192,11 @@ export class Monitor implements Role {
     const subscription = new LiveSubscription(mail);
     const isNew = (event: NostrEvent): boolean => visibility().sees(mail.viewer, event);
     this.replay(subscription, mail.headSeq, mail.takenAtMs, isNew);
-    for (const entry of subscription.entries) {
-      for (const key of entry.keys) {
-        const found = this.index.get(key);
-        if (found === undefined) this.index.set(key, entry);
-        else if (found instanceof Set) found.add(entry);
-        else if (found !== entry) this.index.set(key, new Set([found, entry]));
-      }
+    for (const key of keysOf(mail.filters)) {
+      const found = this.index.get(key);
+      if (found === undefined) this.index.set(key, subscription);
+      else if (found instanceof Set) found.add(subscription);
+      else if (found !== subscription) this.index.set(key, new Set([found, subscription]));
     }
     this.subscriptions.add(subscription);
   }
@@ -259,13 +258,12 @@ export class Monitor implements Role {
     this.subscriptions.removeAll(connId);
   }
 
-  private uninstall({ entries }: LiveSubscription): void {
-    for (const entry of entries) {
-      for (const key of entry.keys) {
-        const found = this.index.get(key);
-        if (found instanceof Set) found.delete(entry);
-        if (found === entry || (found instanceof Set && found.size === 0)) this.index.delete(key);
-      }
+  private uninstall(subscription: LiveSubscription): void {
+    for (const key of keysOf(subscription.filters)) {
+      const found = this.index.get(key);
+      if (found instanceof Set) found.delete(subscription);
+      const isEmpty = found instanceof Set && found.size === 0;
+      if (found === subscription || isEmpty) this.index.delete(key);
     }
   }
 
@@ -278,6 +276,11 @@ export class Monitor implements Role {
     }
     return false;
   }
+}
+
+/** By which events the filters may match are found. */
+function* keysOf(filters: readonly Filter[]): Iterable<number> {
+  for (const filter of filters) yield* monitorKeys(filter);
 }
 
 function keyOf(ref: SubscriptionRef): string {

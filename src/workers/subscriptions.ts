@@ -17,12 +17,87 @@ export interface Subscription {
   readonly filters: string | null;
 }
 
+/** Of one connection, with so many or fewer: most have few, and a map takes the memory of three. */
+const CHAIN_MAX = 16;
+
+class Link implements Subscription {
+  readonly id: string;
+  readonly slot: number;
+  readonly gen: number;
+  readonly values: number;
+  readonly filters: string | null;
+  next: Link | null = null;
+
+  constructor({ id, slot, gen, values, filters }: Subscription) {
+    this.id = id;
+    this.slot = slot;
+    this.gen = gen;
+    this.values = values;
+    this.filters = filters;
+  }
+
+  /** If it is the next one. */
+  leaveOut(other: Subscription): void {
+    if (this.next === other) this.next = this.next.next;
+  }
+}
+
 /** Only a connection that has subscribed has an entry. */
-interface Connection {
-  readonly byId: Map<string, Subscription>;
-  readonly freeSlots: number[];
-  slotCount: number;
-  values: number;
+class Connection {
+  count = 0;
+  values = 0;
+  /** In the order in which they were opened: a chain, or, once they were many, a map. */
+  private first: Link | null = null;
+  private byId: Map<string, Subscription> | null = null;
+  private slotCount = 0;
+  private freeSlots: number[] | null = null;
+
+  *all(): Iterable<Subscription> {
+    if (this.byId !== null) yield* this.byId.values();
+    else for (let one = this.first; one !== null; one = one.next) yield one;
+  }
+
+  get(id: string): Subscription | undefined {
+    if (this.byId !== null) return this.byId.get(id);
+    let one = this.first;
+    while (one !== null && one.id !== id) one = one.next;
+    return one ?? undefined;
+  }
+
+  /** Adds it, in the place of `old`, if there is one. */
+  set(subscription: Subscription, old: Subscription | undefined): void {
+    this.values += subscription.values - (old?.values ?? 0);
+    if (old === undefined) this.count += 1;
+    if (this.byId === null && this.count > CHAIN_MAX) {
+      this.byId = new Map(Array.from(this.all(), (one) => [one.id, one]));
+      this.first = null;
+    }
+    if (this.byId !== null) this.byId.set(subscription.id, subscription);
+    else this.link(new Link(subscription));
+  }
+
+  /** In the place of the one of its id, else at the end. */
+  private link(link: Link): void {
+    let before: Link | null = null;
+    let one = this.first;
+    for (; one !== null && one.id !== link.id; one = one.next) before = one;
+    link.next = one?.next ?? null;
+    if (before === null) this.first = link;
+    else before.next = link;
+  }
+
+  delete(old: Subscription): void {
+    this.count -= 1;
+    this.values -= old.values;
+    (this.freeSlots ??= []).push(old.slot);
+    if (this.byId !== null) this.byId.delete(old.id);
+    else if (this.first === old) this.first = this.first.next;
+    else for (let one = this.first; one !== null; one = one.next) one.leaveOut(old);
+  }
+
+  takeSlot(): number {
+    return this.freeSlots?.pop() ?? this.slotCount++;
+  }
 }
 
 export class Subscriptions {
@@ -37,7 +112,7 @@ export class Subscriptions {
   }
 
   get(connId: number, id: string): Subscription | undefined {
-    return this.connections.get(connId)?.byId.get(id);
+    return this.connections.get(connId)?.get(id);
   }
 
   /** Of connections that have subscribed. */
@@ -46,14 +121,14 @@ export class Subscriptions {
   }
 
   of(connId: number): Iterable<Subscription> {
-    return this.connections.get(connId)?.byId.values() ?? [];
+    return this.connections.get(connId)?.all() ?? [];
   }
 
   /** Why there is no room for another, or for one in the place of `old`; null when there is. */
   checkRoom(connId: number, old: Subscription | undefined, values: number): Reason | null {
     const connection = this.connections.get(connId);
     const subscriptionsMax = setting("relay.subscriptions_max");
-    if (old === undefined && (connection?.byId.size ?? 0) >= subscriptionsMax) {
+    if (old === undefined && (connection?.count ?? 0) >= subscriptionsMax) {
       return `rate-limited: more than ${subscriptionsMax} subscriptions on this connection`;
     }
     const more = values - (old?.values ?? 0);
@@ -68,23 +143,26 @@ export class Subscriptions {
 
   /** Opens one, in the place of an old one of that id. */
   open(connId: number, id: string, values: number, filters: string | null): Subscription {
-    const connection = this.connections.get(connId) ?? this.openConnection(connId);
-    const old = connection.byId.get(id);
-    const slot = old?.slot ?? connection.freeSlots.pop() ?? connection.slotCount++;
+    let connection = this.connections.get(connId);
+    if (connection === undefined) {
+      connection = new Connection();
+      this.connections.set(connId, connection);
+    }
+    const old = connection.get(id);
+    const slot = old?.slot ?? connection.takeSlot();
     const subscription = { id, slot, gen: this.nextGen(), values, filters };
-    connection.byId.set(id, subscription);
-    this.addValues(connection, values - (old?.values ?? 0));
+    connection.set(subscription, old);
+    this.values += values - (old?.values ?? 0);
     return subscription;
   }
 
   /** Forgets it, and returns the gen that ends it; null when there is none of that id. */
   close(connId: number, id: string): { readonly slot: number; readonly gen: number } | null {
     const connection = this.connections.get(connId);
-    const old = connection?.byId.get(id);
+    const old = connection?.get(id);
     if (connection === undefined || old === undefined) return null;
-    connection.byId.delete(id);
-    connection.freeSlots.push(old.slot);
-    this.addValues(connection, -old.values);
+    connection.delete(old);
+    this.values -= old.values;
     return { slot: old.slot, gen: this.nextGen() };
   }
 
@@ -96,16 +174,5 @@ export class Subscriptions {
   private nextGen(): number {
     this.gen += 1;
     return this.gen;
-  }
-
-  private addValues(connection: Connection, values: number): void {
-    connection.values += values;
-    this.values += values;
-  }
-
-  private openConnection(connId: number): Connection {
-    const connection = { byId: new Map(), freeSlots: [], slotCount: 0, values: 0 };
-    this.connections.set(connId, connection);
-    return connection;
   }
 }
