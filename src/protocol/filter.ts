@@ -3,20 +3,28 @@
 // An empty list matches nothing: such a filter is `null` once parsed.
 
 import { isIndexedTag, isLetter, isTimestamp, type NostrEvent } from "./event.ts";
+import { HexSet } from "./hex-set.ts";
 import { isHex64 } from "./hex.ts";
 import { isKind } from "./kind.ts";
 import type { Reason } from "./reason.ts";
 import { matchesSearch } from "./search-match.ts";
 import { parseSearch, type SearchQuery } from "./search-query.ts";
 
+/** A Set, or a HexSet. */
+export interface Values extends Iterable<string> {
+  readonly size: number;
+  has(value: string): boolean;
+  keys(): Iterator<string>;
+}
+
 export interface TagCondition {
   readonly letter: string;
-  readonly values: ReadonlySet<string>;
+  readonly values: Values;
 }
 
 export interface Filter {
-  readonly ids: ReadonlySet<string> | null;
-  readonly authors: ReadonlySet<string> | null;
+  readonly ids: Values | null;
+  readonly authors: Values | null;
   readonly kinds: ReadonlySet<number> | null;
   readonly tags: readonly TagCondition[];
   /** Unix seconds, inclusive. */
@@ -133,6 +141,27 @@ function parseTag(key: string, item: unknown, tags: TagCondition[]): Reason | nu
 /** A client's own word in a reason: escaped, and never long. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+}
+
+/** With fewer values, a Set takes no more memory than a HexSet. */
+const HEX_SET_MIN = 16;
+
+/** The same filter in less memory, which costs as much as parsing it: for one that is kept. */
+export function compactFilter(filter: Filter): Filter {
+  const { ids, authors, tags } = filter;
+  return {
+    ...filter,
+    ids: ids && compactValues(ids),
+    authors: authors && compactValues(authors),
+    tags: tags.map(({ letter, values }) => {
+      const isHex = letter === "e" || letter === "p"; // isIndexedTag
+      return { letter, values: isHex ? compactValues(values) : values };
+    }),
+  };
+}
+
+function compactValues(values: Values): Values {
+  return values.size < HEX_SET_MIN ? values : new HexSet(values);
 }
 
 /** How many values its lists hold. */

@@ -138,7 +138,7 @@ export class Visibility {
     const added = after.difference(before);
     const ofPrivate = among(this.rules.privateKinds);
     if (ofPrivate !== null && added.size > 0) {
-      const authors = filter.authors === null ? added : filter.authors.intersection(added);
+      const authors = filter.authors === null ? added : added.intersection(filter.authors);
       if (authors.size > 0) found.push({ ...ofPrivate, authors });
       found.push({ ...ofPrivate, tags: [...filter.tags, { letter: "p", values: added }] });
     }

@@ -8,7 +8,7 @@
 // there is, the wanted ones are soon found among them. How much they write isn't known beforehand,
 // so it is tried; the first entries also tell how far back all authors together must be read.
 
-import type { Filter, TagCondition } from "../protocol/filter.ts";
+import type { Filter, TagCondition, Values } from "../protocol/filter.ts";
 import type { Viewer } from "../protocol/visibility.ts";
 import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
 
@@ -109,7 +109,7 @@ function waysIn(filter: Filter): Way[] {
   return ways;
 }
 
-function idWay(ids: ReadonlySet<string>): Way {
+function idWay(ids: Values): Way {
   return { name: "ids", keys: [...ids].map(idKey) };
 }
 
@@ -126,14 +126,14 @@ function audienceWay(audience: Viewer, kinds: ReadonlySet<number> | null): Way {
   return { name: "viewer", keys: [...recipients, ...authorWay(audience, kinds).keys] };
 }
 
-function authorWay(authors: ReadonlySet<string>, kinds: ReadonlySet<number> | null): Way {
+function authorWay(authors: Values, kinds: ReadonlySet<number> | null): Way {
   if (kinds === null || authors.size * kinds.size > AUTHOR_KINDS_MAX) {
     return { name: "authors", keys: [...authors].map(authorKey) };
   }
   return authorKindWay(authors, kinds);
 }
 
-function authorKindWay(authors: ReadonlySet<string>, kinds: ReadonlySet<number>): Way {
+function authorKindWay(authors: Values, kinds: ReadonlySet<number>): Way {
   const keys: number[] = [];
   for (const author of authors) for (const kind of kinds) keys.push(authorKindKey(author, kind));
   return { name: "authors × kinds", keys };

@@ -44,7 +44,11 @@ export function searchExpression(query: SearchQuery, filter: Filter, allKinds: n
   return none.length === 0 ? wanted : `(${wanted}) NOT (${none.join(" OR ")})`;
 }
 
-function pushFacets<T>(parts: string[], values: ReadonlySet<T>, keyOf: (value: T) => number): void {
+function pushFacets<T>(
+  parts: string[],
+  values: Iterable<T> & { size: number },
+  keyOf: (value: T) => number,
+): void {
   if (values.size > VALUES_MAX) return;
   const words = [...values].map((value) => `"${facetOf(keyOf(value))}"`);
   parts.push(`facets : (${words.join(" OR ")})`);

@@ -28,7 +28,7 @@ export function canonicalText(filter: Filter): string | null {
 
 function conditions(filter: Filter, kinds: ReadonlySet<number> | null): object {
   const { ids, authors, tags } = filter;
-  const sorted = (values: ReadonlySet<string> | null) => values && [...values].sort();
+  const sorted = (values: Iterable<string> | null) => values && [...values].sort();
   const entries: [string, unknown][] = tags.map(({ letter, values }) => [
     `#${letter}`,
     sorted(values),

@@ -1,8 +1,9 @@
 // Subscriptions as a monitor keeps them. Most wait for long, or are closed before an event comes
 // near them. Such a one is its text, a sixth of the memory of its filters, which are made when the
-// first event comes that has one of the keys it is found by, or when it is closed.
+// first event comes that has one of the keys it is found by, or when it is closed. Only of long
+// lists of authors the text takes more.
 
-import type { Filter } from "../protocol/filter.ts";
+import { compactFilter, type Filter } from "../protocol/filter.ts";
 import { encodeEventPrefix } from "../protocol/message.ts";
 import { NOBODY, type Viewer } from "../protocol/visibility.ts";
 import { parseQueryBody, type SubscribeMail } from "./mail.ts";
@@ -20,6 +21,9 @@ interface Said {
   readonly prefix: Buffer;
 }
 
+/** A text of so many characters or more is not kept. */
+const LONG_TEXT = 2000;
+
 const NOBODY_EVER: readonly View[] = [{ viewer: NOBODY, upToSeq: Infinity }];
 
 export class LiveSubscription implements Recipient {
@@ -35,15 +39,17 @@ export class LiveSubscription implements Recipient {
   private views: readonly View[];
   /** One of the two is null. */
   private text: string | null;
-  private said: Said | null = null;
+  private said: Said | null;
 
-  constructor({ connId, slot, gen, headSeq, viewer, text }: SubscribeMail) {
+  constructor({ connId, slot, gen, headSeq, id, viewer, filters, text }: SubscribeMail) {
     this.connId = connId;
     this.slot = slot;
     this.gen = gen;
     this.headSeq = headSeq;
     this.views = viewer.size === 0 ? NOBODY_EVER : [{ viewer, upToSeq: Infinity }];
-    this.text = text;
+    const isLong = text.length >= LONG_TEXT;
+    this.text = isLong ? null : text;
+    this.said = isLong ? saidOf(id, filters) : null;
   }
 
   get filters(): readonly Filter[] {
@@ -71,11 +77,15 @@ export class LiveSubscription implements Recipient {
   private read(): Said {
     if (this.said === null) {
       const { id, filters } = parseQueryBody(this.text as string);
-      this.said = { filters, prefix: Buffer.from(encodeEventPrefix(id)) };
+      this.said = saidOf(id, filters);
       this.text = null;
     }
     return this.said;
   }
+}
+
+function saidOf(id: string, filters: readonly Filter[]): Said {
+  return { filters: filters.map(compactFilter), prefix: Buffer.from(encodeEventPrefix(id)) };
 }
 
 /** By connection: few have many, so each is a chain. */

@@ -21,6 +21,7 @@ import { decodeText } from "../store/candidate.ts";
 import { monitorKeys } from "../store/plan.ts";
 import { EventReader } from "../store/read.ts";
 import { openForReading, storeOptions } from "../store/schema.ts";
+import { LiveIndex } from "./live-index.ts";
 import { LiveSubscription, LiveSubscriptions } from "./live-subscription.ts";
 import {
   MAIL,
@@ -51,8 +52,7 @@ export class Monitor implements Role {
   private readonly websocket: Outbox;
   private readonly db: Database;
   private readonly store: EventReader;
-  /** Most keys have one subscription, and a set of its own would be most of its memory. */
-  private readonly index = new Map<number, LiveSubscription | Set<LiveSubscription>>();
+  private readonly index = new LiveIndex();
   private readonly subscriptions = new LiveSubscriptions();
   private readonly recent = new RecentEvents();
   private readonly recentEphemerals = new RecentEphemerals();
@@ -76,7 +76,7 @@ export class Monitor implements Role {
     switch (ring.type) {
       case MAIL.event:
         this.installArrived();
-        if (this.index.size > 0 || readEventSeq(ring) <= 0) this.onEvent(readEvent(ring));
+        if (!this.index.isEmpty || readEventSeq(ring) <= 0) this.onEvent(readEvent(ring));
         else this.passOver(readEventSeq(ring));
         break;
       case MAIL.subscribe:
@@ -153,10 +153,10 @@ export class Monitor implements Role {
     const isHidden = visibility().mayHide(kind, mail.text);
     let event: NostrEvent | null = null;
     for (let i = -1; i < keys.terms.length; i++) {
-      const found = this.index.get(i < 0 ? keys.id : (keys.terms[i] as number));
-      if (found === undefined) continue;
+      const found = this.index.of(i < 0 ? keys.id : (keys.terms[i] as number));
+      if (found === null) continue;
       event ??= decodeText(mail.text);
-      for (const subscription of found instanceof Set ? found : [found]) {
+      for (const subscription of found) {
         if (subscription.mark === this.marks) continue;
         subscription.mark = this.marks;
         if (seq > 0 && seq <= subscription.headSeq) continue;
@@ -192,12 +192,7 @@ export class Monitor implements Role {
     const subscription = new LiveSubscription(mail);
     const isNew = (event: NostrEvent): boolean => visibility().sees(mail.viewer, event);
     this.replay(subscription, mail.headSeq, mail.takenAtMs, isNew);
-    for (const key of keysOf(mail.filters)) {
-      const found = this.index.get(key);
-      if (found === undefined) this.index.set(key, subscription);
-      else if (found instanceof Set) found.add(subscription);
-      else if (found !== subscription) this.index.set(key, new Set([found, subscription]));
-    }
+    for (const key of keysOf(mail.filters)) this.index.add(key, subscription);
     this.subscriptions.add(subscription);
   }
 
@@ -259,12 +254,7 @@ export class Monitor implements Role {
   }
 
   private uninstall(subscription: LiveSubscription): void {
-    for (const key of keysOf(subscription.filters)) {
-      const found = this.index.get(key);
-      if (found instanceof Set) found.delete(subscription);
-      const isEmpty = found instanceof Set && found.size === 0;
-      if (found === subscription || isEmpty) this.index.delete(key);
-    }
+    for (const key of keysOf(subscription.filters)) this.index.remove(key, subscription);
   }
 
   private isRepeated(id: string): boolean {

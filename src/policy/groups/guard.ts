@@ -75,7 +75,7 @@ export class GroupGuard implements EventGuard {
     // Of groups that they are no members of, whoever signs in sees what concerns them.
     add(PUT_OR_REMOVED, "p", added);
     const kinds = filter.kinds?.intersection(OF_AUTHOR) ?? OF_AUTHOR;
-    const authors = filter.authors?.intersection(added) ?? added;
+    const authors = filter.authors === null ? added : added.intersection(filter.authors);
     if (kinds.size > 0 && authors.size > 0) found.push({ ...filter, kinds, authors });
     return found;
   }

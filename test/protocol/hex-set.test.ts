@@ -1,0 +1,45 @@
+// A set of hex values in little memory, against a Set.
+
+import { expect, test } from "bun:test";
+import { HexSet } from "../../src/protocol/hex-set.ts";
+import { author, forEachSeed } from "../support/unsigned-events.ts";
+
+test("has what a Set has, in its order", () => {
+  forEachSeed(30, (dice) => {
+    const count = dice.pick([0, 1, 2, 16, 500]);
+    const some = dice.list(count, () => author(dice.below(600)));
+    // Values that share most of their digits with others.
+    const alike = some.map((hex) => {
+      const at = dice.below(64);
+      return hex.slice(0, at) + dice.pick([..."0123456789abcdef"]) + hex.slice(at + 1);
+    });
+    const values = new Set(dice.chance(0.5) ? some : [...some, ...alike]);
+    const compact = new HexSet(values);
+    expect(compact.size).toBe(values.size);
+    expect([...compact]).toEqual([...values]);
+    expect([...new Set(values).intersection(compact)]).toEqual([...values]);
+    for (const hex of [...some, ...alike, ...dice.list(50, () => author(dice.below(1200)))]) {
+      expect([hex, compact.has(hex)]).toEqual([hex, values.has(hex)]);
+      expect([hex, compact.has(hex)]).toEqual([hex, values.has(hex)]); // asked again
+    }
+  });
+});
+
+test("has nothing that isn't 64 digits long", () => {
+  const hex = author(1);
+  const compact = new HexSet(new Set([hex, "0".repeat(64)]));
+  for (const other of ["", "0", hex.slice(1), `${hex}0`, `${"0".repeat(63)}`]) {
+    expect(compact.has(other)).toBe(false);
+  }
+  expect(compact.has(hex)).toBe(true);
+});
+
+test("is right with more values than 16 bits can number", () => {
+  const values = new Set(
+    Array.from({ length: 2 ** 16 + 3 }, (_, i) => i.toString(16).padStart(64, "a")),
+  );
+  const compact = new HexSet(values);
+  for (const hex of values) if (!compact.has(hex)) throw new Error(`${hex} is missing`);
+  expect(compact.has("b".repeat(64))).toBe(false);
+  expect(compact.size).toBe(values.size);
+});
