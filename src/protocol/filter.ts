@@ -216,7 +216,8 @@ export function matchesFilter(filter: Filter, event: NostrEvent): boolean {
 
 /** NIP-01's `||` of all filters of a REQ. */
 export function matchesAny(filters: readonly Filter[], event: NostrEvent): boolean {
-  return filters.some((filter) => matchesFilter(filter, event));
+  for (const filter of filters) if (matchesFilter(filter, event)) return true;
+  return false;
 }
 
 function matchesTag({ letter, values }: TagCondition, event: NostrEvent): boolean {

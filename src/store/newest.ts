@@ -86,7 +86,7 @@ class Columns {
   }
 
   move(from: number, end: number, to: number): void {
-    if (from === end) return;
+    if (from === end || from === to) return;
     this.ages.copyWithin(to, from, end);
     this.orders.copyWithin(to, from, end);
     this.seqs.copyWithin(to, from, end);
@@ -169,7 +169,7 @@ export class NewestEntries {
   /** Adds what comes after `end`, in order, as much as there is room for. */
   extend(older: readonly TermEntry[], isLast: boolean): void {
     const count = Math.min(older.length, NEWEST_MAX - this.length);
-    this.columns = this.columns.grown(this.length, this.length + count, count);
+    this.makeRoom(count, count);
     for (let i = 0; i < count; i++) this.columns.set(count - 1 - i, older[i] as TermEntry);
     this.length += count;
     this.isComplete = isLast && count === older.length;
@@ -193,7 +193,7 @@ export class NewestEntries {
     }
     if (rows.length === 0) return;
     const length = this.length + rows.length;
-    if (length > this.columns.capacity) this.columns = this.columns.grown(this.length, length, 0);
+    this.makeRoom(rows.length, 0);
     let from = this.length;
     for (let i = 0; i < rows.length; i++) {
       const [row, at] = [rows[i] as number, places[i] as number];
@@ -205,7 +205,14 @@ export class NewestEntries {
     this.length = length;
   }
 
-  /** Makes room for so many. */
+  /** For so many more; those that are there go to `to`. */
+  private makeRoom(count: number, to: number): void {
+    const needed = this.length + count;
+    if (needed > this.columns.capacity) this.columns = this.columns.grown(this.length, needed, to);
+    else this.columns.move(0, this.length, to);
+  }
+
+  /** Leaves room for so many. */
   private dropOldest(count: number): void {
     const dropped = Math.min(this.length, Math.max(count, NEWEST_MAX * DROPPED_SHARE));
     this.columns.move(dropped, this.length, 0);
