@@ -143,27 +143,6 @@ function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
-/** With fewer values, a Set takes no more memory than a HexSet. */
-const HEX_SET_MIN = 16;
-
-/** The same filter in less memory, which costs as much as parsing it: for one that is kept. */
-export function compactFilter(filter: Filter): Filter {
-  const { ids, authors, tags } = filter;
-  return {
-    ...filter,
-    ids: ids && compactValues(ids),
-    authors: authors && compactValues(authors),
-    tags: tags.map(({ letter, values }) => {
-      const isHex = letter === "e" || letter === "p"; // isIndexedTag
-      return { letter, values: isHex ? compactValues(values) : values };
-    }),
-  };
-}
-
-function compactValues(values: Values): Values {
-  return values.size < HEX_SET_MIN ? values : new HexSet(values);
-}
-
 /** How many values its lists hold. */
 export function countValues(filter: Filter): number {
   let count = (filter.ids?.size ?? 0) + (filter.authors?.size ?? 0) + (filter.kinds?.size ?? 0);
@@ -229,12 +208,18 @@ function matchesTag({ letter, values }: TagCondition, event: NostrEvent): boolea
   return false;
 }
 
+/** Of values of 64 hex digits, with so many or more: fewer take no more memory in a Set. */
+const HEX_SET_MIN = 16;
+
+/** Values, or many ids or keys one after the other. */
+type ValuesRow = readonly string[] | string;
+
 /** Plain data, for a record between threads. */
 export type FilterRow = readonly [
-  ids: readonly string[] | null,
-  authors: readonly string[] | null,
+  ids: ValuesRow | null,
+  authors: ValuesRow | null,
   kinds: readonly number[] | null,
-  tags: readonly (readonly [letter: string, values: readonly string[]])[],
+  tags: readonly (readonly [letter: string, values: ValuesRow])[],
   since: number,
   until: number,
   limit: number | null,
@@ -243,10 +228,13 @@ export type FilterRow = readonly [
 
 export function encodeFilter(filter: Filter): FilterRow {
   return [
-    filter.ids && [...filter.ids],
-    filter.authors && [...filter.authors],
+    filter.ids && encodeHexes(filter.ids),
+    filter.authors && encodeHexes(filter.authors),
     filter.kinds && [...filter.kinds],
-    filter.tags.map(({ letter, values }) => [letter, [...values]] as const),
+    filter.tags.map(({ letter, values }) => {
+      const isHex = letter === "e" || letter === "p"; // isIndexedTag
+      return [letter, isHex ? encodeHexes(values) : [...values]] as const;
+    }),
     filter.since,
     filter.until,
     filter.limit,
@@ -257,13 +245,21 @@ export function encodeFilter(filter: Filter): FilterRow {
 export function decodeFilter(row: FilterRow): Filter {
   const [ids, authors, kinds, tags, since, until, limit, search] = row;
   return {
-    ids: ids && new Set(ids),
-    authors: authors && new Set(authors),
+    ids: ids === null ? null : decodeValues(ids),
+    authors: authors === null ? null : decodeValues(authors),
     kinds: kinds && new Set(kinds),
-    tags: tags.map(([letter, values]) => ({ letter, values: new Set(values) })),
+    tags: tags.map(([letter, values]) => ({ letter, values: decodeValues(values) })),
     since,
     until,
     limit,
     search: search === null ? null : parseSearch(search),
   };
+}
+
+function encodeHexes(values: Values): ValuesRow {
+  return values.size < HEX_SET_MIN ? [...values] : [...values].join("");
+}
+
+function decodeValues(row: ValuesRow): Values {
+  return typeof row === "string" ? new HexSet(row) : new Set(row);
 }

@@ -1,75 +1,77 @@
 // A set of ids or keys, 64 hex digits each, in 36 bytes each: a follow list takes a fourth of what
-// a Set of strings takes. It can't be added to.
-
-import { hexNumber } from "./hex.ts";
+// a Set of strings takes, and travels between threads as one string. It can't be added to.
 
 const WORDS = 8;
-const WORD_DIGITS = 8;
-const DIGITS = WORDS * WORD_DIGITS;
+const BYTES = 32;
+const DIGITS = 64;
 
 /** Nobody who chooses values can have them all fall on the same slots. */
 const SEED = crypto.getRandomValues(new Int32Array(1))[0] as number;
 
 /** The value asked for last: one event is held against many filters. */
 let asked = "";
-let askedHash = 0;
-const askedWords = new Int32Array(WORDS);
+const askedBytes = new Uint8Array(BYTES);
+const askedWords = new Int32Array(askedBytes.buffer);
 
-function ask(hex: string): void {
+function hashOf(words: Int32Array, from: number): number {
   let hash = SEED;
-  for (let i = 0; i < WORDS; i++) {
-    const word = hexNumber(hex, i * WORD_DIGITS, WORD_DIGITS) | 0;
-    askedWords[i] = word;
-    hash = Math.imul(hash ^ word, 0x9e3779b1);
+  for (let i = from; i < from + WORDS; i++) {
+    hash = Math.imul(hash ^ (words[i] as number), 0x9e3779b1);
     hash ^= hash >>> 15;
   }
-  asked = hex;
-  askedHash = hash;
+  return hash;
 }
 
 export class HexSet implements Iterable<string> {
   readonly size: number;
+  private readonly bytes: Uint8Array;
   private readonly words: Int32Array;
   /** Open addressing: which value is there, from 1 on; a power of two of slots, half of them free. */
   private readonly slots: Uint16Array | Uint32Array;
 
-  /** Different values, each of 64 lower-case hex digits. */
-  constructor(values: Iterable<string> & { readonly size: number }) {
-    const slotCount = 2 ** Math.ceil(Math.log2(2 * values.size + 1));
-    this.size = values.size;
-    this.words = new Int32Array(WORDS * values.size);
-    this.slots = values.size < 2 ** 16 ? new Uint16Array(slotCount) : new Uint32Array(slotCount);
-    let at = 0;
-    for (const value of values) {
-      ask(value);
-      this.words.set(askedWords, WORDS * at);
-      at += 1;
-      this.slots[this.find()] = at;
+  /** Different values of 64 lower-case hex digits, one after the other. */
+  constructor(joined: string) {
+    this.size = joined.length / DIGITS;
+    this.bytes = new Uint8Array(BYTES * this.size);
+    this.bytes.setFromHex(joined);
+    this.words = new Int32Array(this.bytes.buffer);
+    const slotCount = 2 ** Math.ceil(Math.log2(2 * this.size + 1));
+    this.slots = this.size < 2 ** 16 ? new Uint16Array(slotCount) : new Uint32Array(slotCount);
+    for (let at = 0; at < this.size; at++) {
+      this.slots[this.find(this.words, WORDS * at)] = at + 1;
     }
   }
 
   has(value: string): boolean {
     if (value !== asked) {
       if (value.length !== DIGITS) return false;
-      ask(value);
+      askedBytes.setFromHex(value);
+      asked = value;
     }
-    return this.slots[this.find()] !== 0;
+    return this.slots[this.find(askedWords, 0)] !== 0;
   }
 
-  /** The slot of what is asked for, or the free one where it would be. */
-  private find(): number {
+  /** The slot of that value, or the free one where it would be. */
+  private find(words: Int32Array, from: number): number {
     const mask = this.slots.length - 1;
-    let slot = askedHash & mask;
-    for (;;) {
+    for (let slot = hashOf(words, from) & mask; ; slot = (slot + 1) & mask) {
       const at = this.slots[slot] as number;
-      if (at === 0 || this.isAsked(WORDS * (at - 1))) return slot;
-      slot = (slot + 1) & mask;
+      if (at === 0 || this.isAt(WORDS * (at - 1), words, from)) return slot;
     }
   }
 
-  private isAsked(at: number): boolean {
-    for (let i = 0; i < WORDS; i++) if (this.words[at + i] !== askedWords[i]) return false;
+  private isAt(at: number, words: Int32Array, from: number): boolean {
+    for (let i = 0; i < WORDS; i++) if (this.words[at + i] !== words[from + i]) return false;
     return true;
+  }
+
+  /** What the eight digits from `8 * word` on say, of the value in that place of the order. */
+  number(at: number, word: number): number {
+    const { bytes } = this;
+    const from = BYTES * at + 4 * word;
+    const high = ((bytes[from] as number) << 8) | (bytes[from + 1] as number);
+    const low = ((bytes[from + 2] as number) << 8) | (bytes[from + 3] as number);
+    return ((high << 16) | low) >>> 0;
   }
 
   keys(): Iterator<string> {
@@ -78,11 +80,8 @@ export class HexSet implements Iterable<string> {
 
   /** In the order in which they were given. */
   *[Symbol.iterator](): Generator<string> {
-    const bytes = new Uint8Array(4 * WORDS);
-    const view = new DataView(bytes.buffer);
-    for (let at = 0; at < this.words.length; at += WORDS) {
-      for (let i = 0; i < WORDS; i++) view.setInt32(4 * i, this.words[at + i] as number);
-      yield bytes.toHex();
+    for (let at = 0; at < this.bytes.length; at += BYTES) {
+      yield this.bytes.subarray(at, at + BYTES).toHex();
     }
   }
 }

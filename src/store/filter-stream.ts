@@ -10,7 +10,7 @@ import { type Plan, planFilter, planOf, type Way } from "./plan.ts";
 import type { EventReader } from "./read.ts";
 import type { Sight } from "./sight.ts";
 import type { StoredEvent } from "./stored-event.ts";
-import { authorKey, type Place, type TermEntry } from "./term.ts";
+import { authorKeys, type Place, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
 import { entriesNeeded, tryNewest } from "./trial.ts";
 
@@ -207,7 +207,7 @@ export class FilterStream {
     const count = (key: number, max: number) => reader.countEntries(key, since, until, max);
     const plan = planFilter(filter, count, this.options.sight?.audience(filter) ?? null);
     if (plan.isByKind && filter.authors !== null) {
-      this.authorKeys = new Set([...filter.authors].map((one) => authorPart(authorKey(one))));
+      this.authorKeys = new Set(authorKeys(filter.authors).map(authorPart));
     }
     const isNewest = plan.isByKind || plan.name === "all";
     if (isNewest && plan.keys.length <= NEWEST_KEYS_MAX && this.options.unseen === null) {

@@ -10,7 +10,7 @@
 
 import type { Filter, TagCondition, Values } from "../protocol/filter.ts";
 import type { Viewer } from "../protocol/visibility.ts";
-import { ALL_KEY, authorKey, authorKindKey, idKey, kindKey, tagKey } from "./term.ts";
+import { ALL_KEY, authorKeys, authorKindKeys, idKey, kindKey, tagKey } from "./term.ts";
 
 /** Beyond this many authors × kinds, authors are read and the kind checked in the index entry. */
 const AUTHOR_KINDS_MAX = 1000;
@@ -128,14 +128,15 @@ function audienceWay(audience: Viewer, kinds: ReadonlySet<number> | null): Way {
 
 function authorWay(authors: Values, kinds: ReadonlySet<number> | null): Way {
   if (kinds === null || authors.size * kinds.size > AUTHOR_KINDS_MAX) {
-    return { name: "authors", keys: [...authors].map(authorKey) };
+    return { name: "authors", keys: authorKeys(authors) };
   }
   return authorKindWay(authors, kinds);
 }
 
 function authorKindWay(authors: Values, kinds: ReadonlySet<number>): Way {
+  const byKind = [...kinds].map((kind) => authorKindKeys(authors, kind));
   const keys: number[] = [];
-  for (const author of authors) for (const kind of kinds) keys.push(authorKindKey(author, kind));
+  for (let at = 0; at < authors.size; at++) for (const own of byKind) keys.push(own[at] as number);
   return { name: "authors × kinds", keys };
 }
 

@@ -12,6 +12,8 @@
 import { sha256 } from "../crypto/sha256.ts";
 import type { NostrEvent } from "../protocol/event.ts";
 import { addressOf, isIndexedTag, parseAddress } from "../protocol/event.ts";
+import type { Values } from "../protocol/filter.ts";
+import { HexSet } from "../protocol/hex-set.ts";
 import { hexNumber } from "../protocol/hex.ts";
 import { KIND_DELETION, KIND_GIFT_WRAP } from "../protocol/kind.ts";
 import { AuthorMarks } from "./hyperloglog.ts";
@@ -72,11 +74,22 @@ function finish(first: number, second: number): number {
  * hashing.
  */
 function hexKey(what: number, hex: string): number {
-  const low = hexNumber(hex, 0, 8);
-  const high = hexNumber(hex, 8, 8);
+  return wordsKey(what, hexNumber(hex, 0, 8), hexNumber(hex, 8, 8));
+}
+
+/** The same, of what the first and the second eight digits say. */
+function wordsKey(what: number, low: number, high: number): number {
   return finish(
     Math.imul(low ^ Math.imul(0xdeadbeef ^ what, 0x9e3779b1), 0x9e3779b1),
     Math.imul(high ^ Math.imul(0x41c6ce57 ^ what, 0x5f356495), 0x5f356495),
+  );
+}
+
+/** Of each of them, in their order. */
+function hexKeys(what: number, values: Values): number[] {
+  if (!(values instanceof HexSet)) return Array.from(values, (hex) => hexKey(what, hex));
+  return Array.from({ length: values.size }, (_, at) =>
+    wordsKey(what, values.number(at, 0), values.number(at, 1)),
   );
 }
 
@@ -100,12 +113,20 @@ export function authorKey(pubkey: string): number {
   return hexKey(WHAT.author, pubkey);
 }
 
+export function authorKeys(pubkeys: Values): number[] {
+  return hexKeys(WHAT.author, pubkeys);
+}
+
 export function kindKey(kind: number): number {
   return quickKey(WHAT.kind, String(kind));
 }
 
 export function authorKindKey(pubkey: string, kind: number): number {
   return hexKey(WHAT.authorKind + (kind << 8), pubkey);
+}
+
+export function authorKindKeys(pubkeys: Values, kind: number): number[] {
+  return hexKeys(WHAT.authorKind + (kind << 8), pubkeys);
 }
 
 export function tagKey(letter: string, value: string): number {

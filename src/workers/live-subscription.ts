@@ -3,7 +3,7 @@
 // first event comes that has one of the keys it is found by, or when it is closed. Only of long
 // lists of authors the text takes more.
 
-import { compactFilter, type Filter } from "../protocol/filter.ts";
+import type { Filter } from "../protocol/filter.ts";
 import { encodeEventPrefix } from "../protocol/message.ts";
 import { NOBODY, type Viewer } from "../protocol/visibility.ts";
 import { parseQueryBody, type SubscribeMail } from "./mail.ts";
@@ -85,7 +85,7 @@ export class LiveSubscription implements Recipient {
 }
 
 function saidOf(id: string, filters: readonly Filter[]): Said {
-  return { filters: filters.map(compactFilter), prefix: Buffer.from(encodeEventPrefix(id)) };
+  return { filters, prefix: Buffer.from(encodeEventPrefix(id)) };
 }
 
 /** By connection: few have many, so each is a chain. */
