@@ -16,27 +16,30 @@ export interface SocketData {
 
 export type Socket = ServerWebSocket<SocketData>;
 
-export interface Traffic {
-  messages: number;
-  /** Of UTF-8 text, before compression. */
-  bytes: number;
-  /** Of these, how many messages left compressed. */
-  compressed: number;
+/** Frames, and the length of each in UTF-8. */
+export interface Outgoing {
+  readonly texts: string[];
+  readonly bytes: number[];
 }
 
+/** There may be many thousands that wait: each keeps next to nothing. */
 export class Connection {
   readonly id: number;
   readonly socket: Socket;
   readonly openedAt = performance.now();
-  readonly received: Traffic = { messages: 0, bytes: 0, compressed: 0 };
-  readonly sent: Traffic = { messages: 0, bytes: 0, compressed: 0 };
+  receivedMessages = 0;
+  /** These and the next of UTF-8 text, before compression. */
+  receivedBytes = 0;
+  sentMessages = 0;
+  sentBytes = 0;
+  /** Of the messages sent, how many left compressed. */
+  sentCompressed = 0;
   /** Null where the kernel has no such figures. */
   wire: WireBytes | null = null;
   /** How many messages there had been, both ways, when `wire` was read. */
   wireReadAt = -1;
   /** Frames to be sent at the end of this turn, together. */
-  outgoing: string[] = [];
-  outgoingSizes: number[] = [];
+  outgoing: Outgoing | null = null;
   isTouched = false;
   /** Messages given to the ingester and not yet dealt with. */
   messagesUnderWay = 0;
@@ -47,7 +50,9 @@ export class Connection {
   isClosed = false;
   /** Why the relay ends it, for the log; null while it doesn't. */
   endReason: string | null = null;
-  private readonly gens: number[] = [];
+  /** Of the first slot, and of all others. */
+  private gen = 0;
+  private gens: number[] | null = null;
 
   constructor(id: number, socket: Socket) {
     this.id = id;
@@ -56,13 +61,18 @@ export class Connection {
 
   /** Frames of that slot with a lower gen are no longer sent. */
   raiseGen(slot: number, gen: number): void {
+    if (slot === 0) {
+      this.gen = Math.max(this.gen, gen);
+      return;
+    }
+    this.gens ??= [];
     while (this.gens.length <= slot) this.gens.push(0);
     if ((this.gens[slot] as number) < gen) this.gens[slot] = gen;
   }
 
   /** False for a frame of a subscription that has been closed or replaced. */
   admitsGen(slot: number, gen: number): boolean {
-    return gen >= (this.gens[slot] ?? 0);
+    return gen >= (slot === 0 ? this.gen : (this.gens?.[slot] ?? 0));
   }
 }
 
@@ -73,14 +83,15 @@ export function logClosed(
   reason: string,
   wire: string,
 ): void {
-  const { id, socket, received, sent, endReason } = connection;
+  const { id, socket, endReason } = connection;
   const seconds = ((performance.now() - connection.openedAt) / 1000).toFixed(1);
   const why = endReason ?? (reason === "" ? String(code) : `${code} ${reason}`);
   log(
     "info",
     "websocket",
     `connection ${id} from ${socket.data.address} closed after ${seconds} s (${why}): ` +
-      `received ${received.messages} messages, ${received.bytes} bytes; ` +
-      `sent ${sent.messages} messages, ${sent.bytes} bytes, ${sent.compressed} compressed${wire}`,
+      `received ${connection.receivedMessages} messages, ${connection.receivedBytes} bytes; ` +
+      `sent ${connection.sentMessages} messages, ${connection.sentBytes} bytes, ` +
+      `${connection.sentCompressed} compressed${wire}`,
   );
 }

@@ -4,12 +4,14 @@
 
 import { setting } from "../config/current.ts";
 import type { Outbox } from "../ring/outbox.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Outgoing } from "./connection.ts";
 import { trySendCredit } from "./mail.ts";
 
 const NUDGE_MS = 100;
 /** A socket that holds as much as before is pinged after so many looks. */
 const LOOKS_PER_PING = 5;
+
+const NOTHING: Outgoing = { texts: [], bytes: [] };
 
 interface Held {
   /** At the last look. */
@@ -35,8 +37,9 @@ export class Sender {
   /** `bytes` is the text's length in UTF-8. */
   queue(connection: Connection, text: string, bytes: number): void {
     this.touch(connection);
-    connection.outgoing.push(text);
-    connection.outgoingSizes.push(bytes);
+    connection.outgoing ??= { texts: [], bytes: [] };
+    connection.outgoing.texts.push(text);
+    connection.outgoing.bytes.push(bytes);
   }
 
   touch(connection: Connection): void {
@@ -101,15 +104,15 @@ export class Sender {
   }
 
   private sendOutgoing(connection: Connection): void {
-    const { socket, outgoing, outgoingSizes } = connection;
-    connection.outgoing = [];
-    connection.outgoingSizes = [];
-    if (outgoing.length === 1) {
-      this.sendOne(connection, outgoing[0] as string, outgoingSizes[0] as number);
-    } else if (outgoing.length > 1) {
+    const { socket } = connection;
+    const { texts, bytes } = connection.outgoing ?? NOTHING;
+    connection.outgoing = null;
+    if (texts.length === 1) {
+      this.sendOne(connection, texts[0] as string, bytes[0] as number);
+    } else if (texts.length > 1) {
       socket.cork(() => {
-        for (let i = 0; i < outgoing.length; i++) {
-          this.sendOne(connection, outgoing[i] as string, outgoingSizes[i] as number);
+        for (let i = 0; i < texts.length; i++) {
+          this.sendOne(connection, texts[i] as string, bytes[i] as number);
         }
       });
     }
@@ -123,9 +126,9 @@ export class Sender {
     const { isCompressing } = connection.socket.data;
     const compress = isCompressing && bytes >= setting("relay.compression_bytes_min");
     const status = connection.socket.sendText(text, compress);
-    connection.sent.messages += 1;
-    connection.sent.bytes += bytes;
-    if (compress) connection.sent.compressed += 1;
+    connection.sentMessages += 1;
+    connection.sentBytes += bytes;
+    if (compress) connection.sentCompressed += 1;
     if (status > 0) return;
     const bytesMax = setting("relay.outbound_bytes_max");
     if (status === 0 || connection.socket.getBufferedAmount() > bytesMax) {

@@ -180,16 +180,16 @@ export class WebsocketThread {
   private onMessage(socket: Socket, message: string | Buffer): void {
     const { connection } = socket.data;
     if (connection === null || connection.isClosed) return;
-    connection.received.messages += 1;
+    connection.receivedMessages += 1;
     if (typeof message !== "string") {
-      connection.received.bytes += message.length;
+      connection.receivedBytes += message.length;
       const notice = encodeNotice("invalid: messages must be text, not binary");
       this.sender.queue(connection, notice, notice.length);
       this.sender.flush();
       return;
     }
     const bytes = Math.max(1, Buffer.byteLength(message));
-    connection.received.bytes += bytes;
+    connection.receivedBytes += bytes;
     connection.messagesUnderWay += 1;
     connection.bytesUnderWay += bytes;
     const feed = this.feedOf(connection.id);
@@ -261,7 +261,7 @@ export class WebsocketThread {
   /** For the connections that end abruptly: their figures are gone with them. */
   private readWires(): void {
     for (const connection of this.connections.values()) {
-      const count = connection.received.messages + connection.sent.messages;
+      const count = connection.receivedMessages + connection.sentMessages;
       if (connection.wire === null || count === connection.wireReadAt) continue;
       connection.wireReadAt = count;
       this.wireMeter?.read(connection.wire);
