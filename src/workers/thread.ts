@@ -93,7 +93,7 @@ export function runThread(inbox: Inbox, role: Role): void {
  * each subscription it has seen, megabytes in all. So it is collected when nothing has come for a
  * while. That takes some 10 ms, so not often.
  */
-class Housekeeping {
+export class Housekeeping {
   /** At first what starting has left. */
   private records = GARBAGE_RECORDS_MIN;
   private workedAt = 0;

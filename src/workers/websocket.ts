@@ -26,6 +26,7 @@ import { MetricsDesk } from "./metrics-desk.ts";
 import { connectionsMax } from "./open-files.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 import { Sender } from "./sender.ts";
+import { Housekeeping } from "./thread.ts";
 import { WireMeter } from "./wire-meter.ts";
 
 const IDLE_WAIT_MS = 1000;
@@ -286,9 +287,10 @@ export class WebsocketThread {
 
   private async run(): Promise<void> {
     const { inbox } = this.pool;
+    const housekeeping = new Housekeeping();
     for (;;) {
       const seen = inbox.bell.sequence();
-      inbox.drain(this.visit);
+      housekeeping.note(inbox.drain(this.visit));
       inbox.release();
       this.sender.flush();
       this.retry();
