@@ -42,9 +42,11 @@ export class HexSet implements Iterable<string> {
     }
   }
 
+  /** Throws on 64 characters that are no hex. */
   has(value: string): boolean {
     if (value !== asked) {
       if (value.length !== DIGITS) return false;
+      asked = "";
       askedBytes.setFromHex(value);
       asked = value;
     }

@@ -17,8 +17,8 @@ export const NEWEST_MAX = 16_384;
 /** When a list is full, this part of it goes, the oldest. */
 const DROPPED_SHARE = 0.25;
 export const NEWEST_KEYS_MAX = 8;
-/** A list that nobody has read while so many parts came isn't kept up any longer. */
-const PARTS_UNREAD_MAX = 1000;
+/** A list that nobody has read while so many parts came isn't kept up: 20 ms of work at most. */
+const PARTS_UNREAD_MAX = 200;
 const CAPACITY_MIN = 256;
 
 const BITS = 4096;

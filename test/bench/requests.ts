@@ -129,7 +129,7 @@ function requestKinds(bench: Bench): Promise<Row[]> {
 function requestEmpty(bench: Bench): Promise<Row[]> {
   const { dataset, sizes } = bench;
   return withPrepared(bench, dataset, async (relay) => {
-    await measureRequests(relay, unknownIds(sizes.requests, WARM_UP_SEED), 1);
+    await measureRequests(relay, unknownIds(WARM_UPS * sizes.requests, WARM_UP_SEED), 1);
     const filters = unknownIds(sizes.requests, MEASURED_SEED);
     const { figures, events } = await measureRequests(relay, filters, 1);
     expectCount("events of unknown ids", events, 0);

@@ -36,6 +36,9 @@ test("has nothing that isn't 64 digits long", () => {
     expect(compact.has(other)).toBe(false);
   }
   expect(compact.has(hex)).toBe(true);
+  expect(() => compact.has(`${"0".repeat(63)}g`)).toThrow();
+  expect(compact.has(hex)).toBe(true);
+  expect(compact.has("0".repeat(64))).toBe(true);
 });
 
 test("is right with more values than 16 bits can number", () => {
