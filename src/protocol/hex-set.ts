@@ -26,7 +26,7 @@ export class HexSet implements Iterable<string> {
   readonly size: number;
   private readonly bytes: Uint8Array;
   private readonly words: Int32Array;
-  /** Open addressing: which value is there, from 1 on; a power of two of slots, half of them free. */
+  /** Open addressing, half of it free: which value is there, from 1 on. A power of two of them. */
   private readonly slots: Uint16Array | Uint32Array;
 
   /** Different values of 64 lower-case hex digits, one after the other. */

@@ -106,8 +106,7 @@ export class WebsocketThread {
   /** Closes every connection with 1001. */
   closeAll(): void {
     for (const connection of [...this.connections.values()]) {
-      connection.endReason = "the relay stops";
-      connection.socket.close(CLOSE_GOING_AWAY, "the relay stops");
+      end(connection, CLOSE_GOING_AWAY, "the relay stops", "the relay stops");
     }
   }
 
@@ -194,13 +193,11 @@ export class WebsocketThread {
     connection.messagesUnderWay += 1;
     connection.bytesUnderWay += bytes;
     const feed = this.feedOf(connection.id);
-    if (!feed.sendText(connection.id, message, bytes)) this.endOverloaded(connection);
+    if (!feed.sendText(connection.id, message, bytes)) {
+      const reason = "the relay is overloaded";
+      end(connection, CLOSE_TRY_AGAIN, reason, `${reason}, please try again later`);
+    }
     this.pauseIfBusy(connection, feed);
-  }
-
-  private endOverloaded(connection: Connection): void {
-    connection.endReason = "the relay is overloaded";
-    connection.socket.close(CLOSE_TRY_AGAIN, "the relay is overloaded, please try again later");
   }
 
   private pauseIfBusy(connection: Connection, feed: IngesterFeed): void {
@@ -361,8 +358,7 @@ export class WebsocketThread {
     for (const feed of this.feeds) feed.sendControlChanged();
     for (const connection of [...this.connections.values()]) {
       if (!this.desk.isBlocked(connection.socket.data.address)) continue;
-      connection.endReason = "its address is blocked";
-      connection.socket.close(CLOSE_POLICY, "your address is blocked");
+      end(connection, CLOSE_POLICY, "its address is blocked", "your address is blocked");
     }
   }
 
@@ -399,4 +395,10 @@ export class WebsocketThread {
       }
     }
   }
+}
+
+/** `reason` is for the log, `told` for the client. */
+function end(connection: Connection, code: number, reason: string, told: string): void {
+  connection.endReason = reason;
+  connection.socket.close(code, told);
 }
