@@ -59,6 +59,12 @@ export class Connection {
     this.socket = socket;
   }
 
+  /** `reason` is for the log, `told` for the client. */
+  end(code: number, reason: string, told: string): void {
+    this.endReason = reason;
+    this.socket.close(code, told);
+  }
+
   /** Frames of that slot with a lower gen are no longer sent. */
   raiseGen(slot: number, gen: number): void {
     if (slot === 0) {

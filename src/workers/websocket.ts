@@ -106,7 +106,7 @@ export class WebsocketThread {
   /** Closes every connection with 1001. */
   closeAll(): void {
     for (const connection of [...this.connections.values()]) {
-      end(connection, CLOSE_GOING_AWAY, "the relay stops", "the relay stops");
+      connection.end(CLOSE_GOING_AWAY, "the relay stops", "the relay stops");
     }
   }
 
@@ -195,7 +195,7 @@ export class WebsocketThread {
     const feed = this.feedOf(connection.id);
     if (!feed.sendText(connection.id, message, bytes)) {
       const reason = "the relay is overloaded";
-      end(connection, CLOSE_TRY_AGAIN, reason, `${reason}, please try again later`);
+      connection.end(CLOSE_TRY_AGAIN, reason, `${reason}, please try again later`);
     }
     this.pauseIfBusy(connection, feed);
   }
@@ -358,7 +358,7 @@ export class WebsocketThread {
     for (const feed of this.feeds) feed.sendControlChanged();
     for (const connection of [...this.connections.values()]) {
       if (!this.desk.isBlocked(connection.socket.data.address)) continue;
-      end(connection, CLOSE_POLICY, "its address is blocked", "your address is blocked");
+      connection.end(CLOSE_POLICY, "its address is blocked", "your address is blocked");
     }
   }
 
@@ -395,10 +395,4 @@ export class WebsocketThread {
       }
     }
   }
-}
-
-/** `reason` is for the log, `told` for the client. */
-function end(connection: Connection, code: number, reason: string, told: string): void {
-  connection.endReason = reason;
-  connection.socket.close(code, told);
 }
