@@ -20,26 +20,9 @@ export interface Subscription {
 /** Of one connection, with so many or fewer: most have few, and a map takes the memory of three. */
 const CHAIN_MAX = 16;
 
-class Link implements Subscription {
-  readonly id: string;
-  readonly slot: number;
-  readonly gen: number;
-  readonly values: number;
-  readonly filters: string | null;
-  next: Link | null = null;
-
-  constructor({ id, slot, gen, values, filters }: Subscription) {
-    this.id = id;
-    this.slot = slot;
-    this.gen = gen;
-    this.values = values;
-    this.filters = filters;
-  }
-
-  /** If it is the next one. */
-  leaveOut(other: Subscription): void {
-    if (this.next === other) this.next = this.next.next;
-  }
+/** A subscription, and the one of its connection that was opened after it. */
+interface Link extends Subscription {
+  next: Link | null;
 }
 
 /** Only a connection that has subscribed has an entry. */
@@ -65,25 +48,15 @@ class Connection {
   }
 
   /** Adds it, in the place of `old`, if there is one. */
-  set(subscription: Subscription, old: Subscription | undefined): void {
-    this.values += subscription.values - (old?.values ?? 0);
+  set(link: Link, old: Subscription | undefined): void {
+    this.values += link.values - (old?.values ?? 0);
     if (old === undefined) this.count += 1;
     if (this.byId === null && this.count > CHAIN_MAX) {
       this.byId = new Map(Array.from(this.all(), (one) => [one.id, one]));
       this.first = null;
     }
-    if (this.byId !== null) this.byId.set(subscription.id, subscription);
-    else this.link(new Link(subscription));
-  }
-
-  /** In the place of the one of its id, else at the end. */
-  private link(link: Link): void {
-    let before: Link | null = null;
-    let one = this.first;
-    for (; one !== null && one.id !== link.id; one = one.next) before = one;
-    link.next = one?.next ?? null;
-    if (before === null) this.first = link;
-    else before.next = link;
+    if (this.byId !== null) this.byId.set(link.id, link);
+    else this.replace(old, link);
   }
 
   delete(old: Subscription): void {
@@ -91,8 +64,18 @@ class Connection {
     this.values -= old.values;
     (this.freeSlots ??= []).push(old.slot);
     if (this.byId !== null) this.byId.delete(old.id);
-    else if (this.first === old) this.first = this.first.next;
-    else for (let one = this.first; one !== null; one = one.next) one.leaveOut(old);
+    else this.replace(old, null);
+  }
+
+  /** In the chain: `link` comes where `old` is, at the end when there is no `old`. */
+  private replace(old: Subscription | undefined, link: Link | null): void {
+    let before: Link | null = null;
+    let one = this.first;
+    for (; one !== null && one !== old; one = one.next) before = one;
+    const after = one?.next ?? null;
+    if (link !== null) link.next = after;
+    if (before === null) this.first = link ?? after;
+    else before.next = link ?? after;
   }
 
   takeSlot(): number {
@@ -150,10 +133,10 @@ export class Subscriptions {
     }
     const old = connection.get(id);
     const slot = old?.slot ?? connection.takeSlot();
-    const subscription = { id, slot, gen: this.nextGen(), values, filters };
-    connection.set(subscription, old);
+    const link: Link = { id, slot, gen: this.nextGen(), values, filters, next: null };
+    connection.set(link, old);
     this.values += values - (old?.values ?? 0);
-    return subscription;
+    return link;
   }
 
   /** Forgets it, and returns the gen that ends it; null when there is none of that id. */

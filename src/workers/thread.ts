@@ -6,6 +6,7 @@ import { Doorbell } from "../ring/doorbell.ts";
 import { Inbox, type Visit } from "../ring/inbox.ts";
 import { Outbox } from "../ring/outbox.ts";
 import { RingConsumer, RingProducer } from "../ring/ring.ts";
+import { Housekeeping } from "./housekeeping.ts";
 
 export type RoleName =
   "ingester" | "writer" | "reader" | "monitor" | "negentropy" | "indexer" | "router";
@@ -55,13 +56,6 @@ export function openOutbox(end: RingEnd, ownBell: Doorbell): Outbox {
   return new Outbox(new RingProducer(end.ring), new Doorbell(end.bell), ownBell);
 }
 
-/** When a thread's garbage is collected: after so many records, and so long without any work. */
-const GARBAGE_RECORDS_MIN = 1000;
-/** What a turn without records counts for, that was a piece of something larger. */
-const PIECE_RECORDS = 50;
-const QUIET_MS = 900; // less than an idle thread sleeps
-const COLLECT_EVERY_MS = 10_000;
-
 /** One role's part of the loop. */
 export interface Role {
   /** Handles one record; it stays in place until the end of the turn. */
@@ -82,37 +76,8 @@ export function runThread(inbox: Inbox, role: Role): void {
     const count = inbox.drain(role.visit);
     const sleepMs = role.turn(count);
     inbox.release();
-    housekeeping.note(count === 0 && sleepMs === 0 ? PIECE_RECORDS : count);
+    housekeeping.note(count, sleepMs === 0);
     if (count === 0 && sleepMs > 0 && !role.isStopped) inbox.bell.wait(seen, sleepMs);
   }
   role.stop();
-}
-
-/**
- * Left to itself, a thread that has been busy keeps its garbage until it is busy again: 20 KB for
- * each subscription it has seen, megabytes in all. So it is collected when nothing has come for a
- * while. That takes some 10 ms, so not often.
- */
-export class Housekeeping {
-  /** At first what starting has left. */
-  private records = GARBAGE_RECORDS_MIN;
-  private workedAt = 0;
-  private collectedAt = Number.NEGATIVE_INFINITY;
-
-  /** After each turn, of what it has dealt with. */
-  note(records: number): void {
-    this.records += records;
-    const now = performance.now();
-    if (records > 0) this.workedAt = now;
-    else if (this.isDue(now)) {
-      Bun.gc(true);
-      this.records = 0;
-      this.collectedAt = now;
-    }
-  }
-
-  private isDue(now: number): boolean {
-    if (this.records < GARBAGE_RECORDS_MIN) return false;
-    return now - this.workedAt >= QUIET_MS && now - this.collectedAt >= COLLECT_EVERY_MS;
-  }
 }

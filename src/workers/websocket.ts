@@ -18,6 +18,7 @@ import { Connection, logClosed, type Socket, type SocketData } from "./connectio
 import { MAIL, NO_SLOT, readDone, readRef, trySendStop } from "./mail.ts";
 import { eachFrame, eachRecipient, FRAMES, readFramesHeader } from "./mail-frames.ts";
 import { readHandshake } from "./handshake.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { type ControlMail, readControlMail, readManagementAnswer } from "./mail-management.ts";
 import { readRouterMetrics, ROUTER_CONN } from "./mail-router.ts";
 import { ManagementDesk, REQUEST_BODY_BYTES_MAX } from "./management-desk.ts";
@@ -26,7 +27,6 @@ import { MetricsDesk } from "./metrics-desk.ts";
 import { connectionsMax } from "./open-files.ts";
 import { EXIT_WORKER_FAILED, type Pool } from "./pool.ts";
 import { Sender } from "./sender.ts";
-import { Housekeeping } from "./thread.ts";
 import { WireMeter } from "./wire-meter.ts";
 
 const IDLE_WAIT_MS = 1000;
@@ -287,10 +287,11 @@ export class WebsocketThread {
     const housekeeping = new Housekeeping();
     for (;;) {
       const seen = inbox.bell.sequence();
-      housekeeping.note(inbox.drain(this.visit));
+      const count = inbox.drain(this.visit);
       inbox.release();
       this.sender.flush();
       this.retry();
+      housekeeping.note(count, false);
       if (inbox.bell.sequence() !== seen) {
         await new Promise((resolve) => setImmediate(resolve)); // the sockets' turn
       } else {

@@ -345,7 +345,7 @@ testRandomly(
   10_000,
 );
 
-/** From thread to thread, and then that nothing but the three words of the header was touched. */
+/** From thread to thread, and then that nothing but the four words of the header was touched. */
 async function exchange(seed: number, capacity: number, cursor: number, count: number) {
   const ring = createRingAt(capacity, cursor);
   const producerBell = new Doorbell().shared;
