@@ -1,7 +1,7 @@
 // Index entries in order, newest first, ties by lowest id: of one key, read a few at a time; of
 // many keys, read together, a span of time at a time; of several such cursors, merged lazily.
 
-import type { NewestQuery } from "./newest.ts";
+import type { NewestEntries, NewestQuery } from "./newest.ts";
 import type { EventReader } from "./read.ts";
 import type { Place, TermEntry } from "./term.ts";
 
@@ -77,7 +77,7 @@ export class NewestCursor implements Cursor {
     this.key = key;
     this.depth = depth;
     this.query = query;
-    this.read(start);
+    this.read(start, reader.newest(key));
   }
 
   advance(): void {
@@ -89,13 +89,14 @@ export class NewestCursor implements Cursor {
     }
     this.at += 1;
     this.head = this.entries[this.at] ?? null;
-    if (this.head === null && !this.isLast && last !== null) this.read(last);
+    if (this.head !== null || this.isLast || last === null) return;
+    this.read(last, this.reader.knownNewest(this.key));
   }
 
-  private read(start: Place): void {
+  private read(start: Place, list: NewestEntries | null): void {
     const { reader, key, depth, query } = this;
     for (;;) {
-      const list = reader.newest(key);
+      if (list === null) return this.goBeyond(start); // others have taken its place
       const { entries, isWhole } = list.read(start, depth, query);
       if (entries.length > 0 || isWhole) {
         this.entries = entries;
@@ -107,12 +108,15 @@ export class NewestCursor implements Cursor {
       const isBeyond = compareEntries(start, list.end) > 0;
       // How far back the next one of an author is, nobody knows: each step is to be bounded.
       if (isBeyond || list.isFull || query.authors !== null) {
-        this.rest = new KeyCursor(reader, key, isBeyond ? start : list.end, depth);
-        this.head = this.rest.head;
-        return;
+        return this.goBeyond(isBeyond ? start : list.end);
       }
       reader.extendNewest(key, list, NEWEST_MORE);
     }
+  }
+
+  private goBeyond(start: Place): void {
+    this.rest = new KeyCursor(this.reader, this.key, start, this.depth);
+    this.head = this.rest.head;
   }
 }
 

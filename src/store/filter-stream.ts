@@ -12,7 +12,7 @@ import type { Sight } from "./sight.ts";
 import type { StoredEvent } from "./stored-event.ts";
 import { authorKeys, type Place, type TermEntry } from "./term.ts";
 import { TextMatcher } from "./text-matcher.ts";
-import { entriesNeeded, tryNewest } from "./trial.ts";
+import { entriesNeeded, Trial } from "./trial.ts";
 
 const DEPTH_MIN = 4;
 /** Cursors opened in one step. */
@@ -78,9 +78,10 @@ export class FilterStream {
   private authorKeys: ReadonlySet<number> | null = null;
   /** How the newest entries are read in memory; null when they aren't. */
   private newest: NewestQuery | null = null;
-  /** Of a timeline: whether memory was looked at for it, and has what it asks for. */
-  private isTried = false;
-  private isInMemory = false;
+  /** Of a timeline, until it is known where to look for it. */
+  private trial: Trial | null = null;
+  /** Up to this age, memory has all of its kinds: what comes after it tells if the plan is good. */
+  private memoryAge = Number.NEGATIVE_INFINITY;
   /** Chosen by the first step. */
   plan: Plan | null = null;
   /** What was fetched in vain, for whoever asks what a query costs. */
@@ -90,10 +91,12 @@ export class FilterStream {
   private cursor = new MergedCursor();
   /** Of the plan's keys, how many are in the cursor. */
   private opened = 0;
-  /** Of this plan's entries, how many were looked at, and how many looked good. */
+  /** Of the entries beyond memory, how many were looked at, and how many looked good. */
   private entriesSeen = 0;
   private entriesKept = 0;
   private firstAge = 0;
+  /** Events that match. */
+  private matched = 0;
   private lastSeq = 0;
   private ready: Match[] = [];
   private readyAt = 0;
@@ -146,8 +149,8 @@ export class FilterStream {
   /** A bounded piece of work towards the next event. */
   step(): void {
     this.plan ??= this.choose();
-    if (this.plan.next !== null && !this.isTried) {
-      this.tryNewest();
+    if (this.trial !== null) {
+      this.tryNewest(this.trial);
       return;
     }
     const { keys, isSparse } = this.plan;
@@ -213,43 +216,43 @@ export class FilterStream {
     if (isNewest && plan.keys.length <= NEWEST_KEYS_MAX && this.options.unseen === null) {
       const authors = this.authorKeys && new WantedAuthors(this.authorKeys);
       this.newest = { lastAge: -since, authors, isRemoved: reader.isRemoved };
+      if (plan.next !== null && authors !== null) {
+        const reach = { start: this.start, wanted: this.options.limit + 1 };
+        this.trial = new Trial(reader, plan.keys, { ...this.newest, authors }, reach);
+      }
     }
     return plan;
   }
 
-  /** A timeline: by kind, in memory or not, or by author. */
-  private tryNewest(): void {
-    const { keys, next, entriesMax } = this.plan as Plan;
-    const { start, newest } = this;
-    const wanted = this.options.limit + 1;
-    const authors = newest?.authors ?? null;
-    const tried =
-      newest && authors && tryNewest(this.reader, { ...newest, keys, authors, start, wanted });
+  /** A timeline: by kind, from memory or not, or by author. */
+  private tryNewest(trial: Trial): void {
+    const tried = trial.step();
     if (tried === "growing") return;
-    this.isTried = true;
-    if (tried === null) this.newest = null;
-    else if (tried.isEnough) this.isInMemory = true;
-    else if (entriesNeeded(tried, wanted) < entriesMax) {
-      this.entriesSeen = tried.seen;
-      this.entriesKept = tried.kept;
-      this.firstAge = tried.firstAge;
-    } else {
-      const seconds = tried.lastAge - tried.firstAge + 1;
-      this.goBy((next as () => Way)(), start, (seconds * wanted) / Math.max(0.5, tried.kept));
+    this.trial = null;
+    if (tried === null) {
+      this.newest = null;
+      return;
     }
+    const { firstAge, lastAge, kept, isEnough } = tried;
+    const { next, entriesMax } = this.plan as Plan;
+    const wanted = this.options.limit + 1;
+    this.memoryAge = lastAge;
+    if (isEnough || next === null || entriesNeeded(tried, wanted) < entriesMax) return;
+    const span = ((lastAge - firstAge + 1) * wanted) / Math.max(0.5, kept);
+    this.goBy(next(), this.start, span);
   }
 
   /**
    * Goes on with the plan's next, from where this one has come to, when it would take this one too
-   * long to find what is wanted, to judge by what it has found.
+   * long to find what is missing, to judge by what it has found beyond memory.
    */
   private reconsider(last: Place): void {
     const { next, entriesMax } = this.plan as Plan;
-    if (next === null || !this.isSampling || this.entriesSeen < SAMPLE_ENTRIES) return;
-    const counts = { seen: this.entriesSeen, kept: this.entriesKept };
-    const missing = this.options.limit + 1 - counts.kept;
-    if (entriesNeeded(counts, missing) < entriesMax) return;
-    const span = ((last[0] - this.firstAge + 1) * missing) / Math.max(0.5, counts.kept);
+    if (next === null || this.entriesSeen < SAMPLE_ENTRIES) return;
+    const sample = { seen: this.entriesSeen, kept: this.entriesKept };
+    const missing = this.options.limit + 1 - this.matched;
+    if (entriesNeeded(sample, missing) < entriesMax) return;
+    const span = ((last[0] - this.firstAge + 1) * missing) / Math.max(0.5, sample.kept);
     this.goBy(next(), last, span);
   }
 
@@ -259,11 +262,6 @@ export class FilterStream {
     this.start = from;
     this.cursor = new MergedCursor();
     this.openSpan(way.keys, span);
-  }
-
-  /** Whether the entries looked at tell if the plan is good. */
-  private get isSampling(): boolean {
-    return this.plan?.next !== null && !this.isInMemory;
   }
 
   /** All keys together. */
@@ -276,7 +274,8 @@ export class FilterStream {
 
   /** A cursor for each of some keys. */
   private openSome(keys: readonly number[]): void {
-    const wanted = this.isSampling ? SAMPLE_ENTRIES : this.options.limit + 1;
+    const isSample = this.plan?.next !== null && this.newest === null;
+    const wanted = isSample ? SAMPLE_ENTRIES : this.options.limit + 1;
     const perCursor = Math.ceil(wanted / keys.length);
     const depth = Math.max(DEPTH_MIN, perCursor);
     const end = Math.min(keys.length, this.opened + OPEN_PER_STEP);
@@ -297,7 +296,7 @@ export class FilterStream {
     const countMax = Math.min(wanted, this.affordable());
     const candidates: TermEntry[] = [];
     let entry: TermEntry | null = null;
-    const isSample = this.isSampling && this.entriesSeen < SAMPLE_ENTRIES;
+    const isSample = this.plan?.next !== null && this.entriesSeen < SAMPLE_ENTRIES;
     const entriesMax = isSample ? SAMPLE_ENTRIES - this.entriesSeen : ENTRIES_PER_STEP;
     for (let i = 0; i < entriesMax && candidates.length < countMax; i++) {
       entry = this.nextEntry();
@@ -305,14 +304,17 @@ export class FilterStream {
         this.isExhausted = true;
         break;
       }
-      if (this.entriesSeen === 0) this.firstAge = entry[0];
-      this.entriesSeen += 1;
+      const isSampled = entry[0] > this.memoryAge;
+      if (isSampled && this.entriesSeen === 0) this.firstAge = entry[0];
+      if (isSampled) this.entriesSeen += 1;
       if (!this.mayMatch(entry[3])) continue;
-      this.entriesKept += 1;
+      if (isSampled) this.entriesKept += 1;
       if (!this.isUnseen(entry)) candidates.push(entry);
     }
+    const found = candidates.length === 0 ? [] : this.check(candidates);
+    this.matched += found.length;
     if (entry !== null) this.reconsider(entry);
-    return candidates.length === 0 ? [] : this.check(candidates);
+    return found;
   }
 
   private mayMatch(info: number): boolean {

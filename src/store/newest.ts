@@ -154,14 +154,19 @@ export class NewestEntries {
     return { entries, isWhole: this.isComplete };
   }
 
-  /** Of those after the given place, with ages up to `lastAge`, until `max` are found. */
-  count(start: Place, lastAge: number, authors: WantedAuthors, max: number): NewestCounts {
-    const { ages, infos, lows } = this.columns;
+  /** Of those after the given place, until `max` of the authors' are found. */
+  count(
+    start: Place,
+    { lastAge, authors, isRemoved }: NewestQuery & { readonly authors: WantedAuthors },
+    max: number,
+  ): NewestCounts {
+    const { ages, seqs, infos, lows } = this.columns;
     const first = this.countAfter(start[0], start[1], start[2]) - 1;
     let at = first;
     let kept = 0;
     for (; at >= 0 && kept < max && (ages[at] as number) <= lastAge; at--) {
-      if (authors.has(lows[at] as number, infos[at] as number)) kept += 1;
+      if (!authors.has(lows[at] as number, infos[at] as number)) continue;
+      if (!isRemoved(seqs[at] as number)) kept += 1;
     }
     return { seen: first - at, kept, firstAge: ages[first] ?? Number.POSITIVE_INFINITY };
   }
@@ -278,7 +283,12 @@ export class Newest implements TailListener {
     return list;
   }
 
-  /** The event of an entry is gone. */
+  /** One that is kept up; null when there is none. */
+  find(key: number): NewestEntries | null {
+    return this.lists.has(key) ? this.get(key) : null;
+  }
+
+  /** The event of an entry is gone for good: not in a transaction that may be rolled back. */
   forget(entry: TermEntry): void {
     for (const list of this.lists.values()) list.remove(entry);
   }

@@ -93,14 +93,19 @@ export class EventReader {
     return list;
   }
 
-  /** Reads up to `count` more entries into a list that `newest` has just given. */
+  /** The same, if somebody has asked for it lately. */
+  knownNewest(key: number): NewestEntries | null {
+    return this.newestOf.find(key);
+  }
+
+  /** Reads up to `count` more entries into a list that one of these has just given. */
   extendNewest(key: number, list: NewestEntries, count: number): void {
     const [age, order, seq] = list.end;
     const older = this.entries(key, age, order, seq, count);
     list.extend(older, older.length < count);
   }
 
-  /** The event of an entry is gone: lists in memory may still have it. */
+  /** The event of an entry is gone for good: lists in memory may still have it. */
   forget(entry: TermEntry): void {
     this.newestOf.forget(entry);
   }
