@@ -17,7 +17,7 @@ export class Housekeeping {
   private workedAt = 0;
   private collectedAt = Number.NEGATIVE_INFINITY;
 
-  /** At the end of each turn: how many records it has dealt with, and whether there is more to do. */
+  /** At the end of a turn: how many records it has dealt with, and whether there is more to do. */
   note(count: number, isBusy: boolean): void {
     const records = count === 0 && isBusy ? PIECE_RECORDS : count;
     this.records += records;

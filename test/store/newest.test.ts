@@ -440,7 +440,7 @@ describe("a reader", () => {
   });
 
   for (const place of ["table", "tail"] as const) {
-    test(`looks for authors by themselves when what memory has isn't there, in the ${place}`, () => {
+    test(`goes on by author when what memory has is gone, from the ${place}`, () => {
       using store = new TestStore();
       const past = Array.from({ length: 40_000 }, (_, i) =>
         makeEvent({ pubkey: author(1000 + (i % 50)), created_at: 1000 + i, content: `${i}` }),
