@@ -22,6 +22,7 @@ import type { Dataset } from "./dataset-file.ts";
 const PREPARED_KEPT = 2;
 
 const WATCH_MS = 20;
+const INDEX_LOOK_MS = 500;
 /** For databases that nobody would miss, kept in memory as far as possible while they are made. */
 const HASTY = [
   "--store-synchronous=off",
@@ -160,6 +161,19 @@ export class Target {
     } catch {
       // An older revision has no running sums.
     }
+    if (!(await this.isIndexing(folder))) return;
+    const relay = await this.startRelay(folder);
+    while (await this.isIndexing(folder)) await Bun.sleep(INDEX_LOOK_MS);
+    await relay.stop();
+  }
+
+  /** Whether events are still to be indexed for searches; an older revision has none. */
+  private async isIndexing(folder: string): Promise<boolean> {
+    const path = join(folder, "info.txt");
+    await this.run(["info"], folder, path);
+    const behind = /^search .* (\d+) behind/m.exec(readFileSync(path, "utf8"))?.[1] ?? "0";
+    rmSync(path);
+    return Number(behind) > 0;
   }
 
   /** The same, to be written to. */
