@@ -63,7 +63,7 @@ describe("a list", () => {
   }
 
   test("is, whatever comes and goes, what a sorted array begins with", () => {
-    forEachSeed(40, (dice) => {
+    forEachSeed(30, (dice) => {
       const scale = dice.pick([1, 1, 1, 300]);
       let seq = 1;
       const more = (count: number): TermEntry[] => {
@@ -259,7 +259,7 @@ describe("a reader", () => {
   }
 
   test("finds what is stored, whatever was written, moved and removed since it last looked", () => {
-    forEachSeed(4, (dice) => {
+    forEachSeed(3, (dice) => {
       using store = new TestStore();
       let now = 5000;
       const options = { ...store.options, tailEvents: dice.pick([5, 40, 200]) };
@@ -442,7 +442,7 @@ describe("a reader", () => {
   for (const place of ["table", "tail"] as const) {
     test(`goes on by author when what memory has is gone, from the ${place}`, () => {
       using store = new TestStore();
-      const past = Array.from({ length: 40_000 }, (_, i) =>
+      const past = Array.from({ length: 20_000 }, (_, i) =>
         makeEvent({ pubkey: author(1000 + (i % 50)), created_at: 1000 + i, content: `${i}` }),
       );
       const late = Array.from({ length: 101 }, (_, i) =>
