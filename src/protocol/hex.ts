@@ -27,15 +27,15 @@ export function parseHex(text: unknown): Buffer | null {
   return Buffer.from(text, "hex");
 }
 
-/** Of the code of each hex digit, its value. */
-const VALUES = new Uint8Array(128);
-for (let value = 0; value < 16; value++) VALUES[value.toString(16).charCodeAt(0)] = value;
+/** Of the code of each lower-case hex digit, its value; −1 of any other byte. */
+export const NIBBLES = new Int8Array(256).fill(-1);
+for (let value = 0; value < 16; value++) NIBBLES[value.toString(16).charCodeAt(0)] = value;
 
 /** What up to 8 digits of checked hex say, from `from` on; in a fourth of `parseInt`'s time. */
 export function hexNumber(hex: string, from: number, count: number): number {
   let value = 0;
   for (let at = from; at < from + count; at++) {
-    value = (value << 4) | (VALUES[hex.charCodeAt(at)] as number);
+    value = (value << 4) | (NIBBLES[hex.charCodeAt(at)] as number);
   }
   return value >>> 0;
 }

@@ -4,7 +4,7 @@
 
 import type { Filter } from "../protocol/filter.ts";
 import { KeyCursor, MergedCursor, NewestCursor, SpanCursor } from "./cursor.ts";
-import { authorPart, infoAuthor, infoKind, type RowType, speaksForItself } from "./info.ts";
+import { authorPart, infoKind, type RowType, speaksForItself } from "./info.ts";
 import { NEWEST_KEYS_MAX, type NewestQuery, WantedAuthors } from "./newest.ts";
 import { type Plan, planFilter, planOf, type Way } from "./plan.ts";
 import type { EventReader } from "./read.ts";
@@ -74,8 +74,8 @@ export class FilterStream {
   private readonly matcher: TextMatcher;
   /** Events of these are not even fetched. */
   private readonly blindKinds: ReadonlySet<number> | null;
-  /** Of the authors' keys, what entries of a kind tell. */
-  private authorKeys: ReadonlySet<number> | null = null;
+  /** Those whose entries under a kind are wanted; null for all. */
+  private authors: WantedAuthors | null = null;
   /** How the newest entries are read in memory; null when they aren't. */
   private newest: NewestQuery | null = null;
   /** Of a timeline, until it is known where to look for it. */
@@ -210,11 +210,11 @@ export class FilterStream {
     const count = (key: number, max: number) => reader.countEntries(key, since, until, max);
     const plan = planFilter(filter, count, this.options.sight?.audience(filter) ?? null);
     if (plan.isByKind && filter.authors !== null) {
-      this.authorKeys = new Set(authorKeys(filter.authors).map(authorPart));
+      this.authors = new WantedAuthors(new Set(authorKeys(filter.authors).map(authorPart)));
     }
     const isNewest = plan.isByKind || plan.name === "all";
     if (isNewest && plan.keys.length <= NEWEST_KEYS_MAX && this.options.unseen === null) {
-      const authors = this.authorKeys && new WantedAuthors(this.authorKeys);
+      const { authors } = this;
       this.newest = { lastAge: -since, authors, isRemoved: reader.isRemoved };
       if (plan.next !== null && authors !== null) {
         const reach = { start: this.start, wanted: this.options.limit + 1 };
@@ -318,7 +318,7 @@ export class FilterStream {
   }
 
   private mayMatch(info: number): boolean {
-    if (this.plan?.isByKind === true) return this.authorKeys?.has(infoAuthor(info)) ?? true;
+    if (this.plan?.isByKind === true) return this.authors?.has(info) ?? true;
     const kind = infoKind(info);
     if (this.blindKinds?.has(kind)) return false;
     return this.filter.kinds?.has(kind) ?? true;

@@ -35,7 +35,7 @@ export class WantedAuthors {
   }
 
   /** `low`: the lower 32 bits of `info`. */
-  has(low: number, info: number): boolean {
+  has(info: number, low = info | 0): boolean {
     return this.bits[low & (BITS - 1)] === 1 && this.parts.has(infoAuthor(info));
   }
 }
@@ -146,7 +146,7 @@ export class NewestEntries {
     const entries: TermEntry[] = [];
     for (let at = this.countAfter(start[0], start[1], start[2]) - 1; at >= 0; at--) {
       if ((ages[at] as number) > lastAge) return { entries, isWhole: true };
-      if (authors !== null && !authors.has(lows[at] as number, infos[at] as number)) continue;
+      if (authors !== null && !authors.has(infos[at] as number, lows[at])) continue;
       if (isRemoved(seqs[at] as number)) continue;
       entries.push(this.columns.entryAt(at));
       if (entries.length === limit) return { entries, isWhole: false };
@@ -165,7 +165,7 @@ export class NewestEntries {
     let at = first;
     let kept = 0;
     for (; at >= 0 && kept < max && (ages[at] as number) <= lastAge; at--) {
-      if (!authors.has(lows[at] as number, infos[at] as number)) continue;
+      if (!authors.has(infos[at] as number, lows[at])) continue;
       if (!isRemoved(seqs[at] as number)) kept += 1;
     }
     return { seen: first - at, kept, firstAge: ages[first] ?? Number.POSITIVE_INFINITY };
@@ -275,10 +275,8 @@ export class Newest implements TailListener {
     this.lists.delete(key);
     this.lists.set(key, list);
     if (this.lists.size > NEWEST_KEYS_MAX) {
-      for (const oldest of this.lists.keys()) {
-        this.lists.delete(oldest);
-        break;
-      }
+      const [oldest] = this.lists.keys();
+      this.lists.delete(oldest as number);
     }
     return list;
   }

@@ -1,5 +1,6 @@
 // Packs an event's text: see packed-text.ts for the form.
 
+import { NIBBLES } from "../protocol/hex.ts";
 import {
   AFTER_ID,
   AFTER_PUBKEY,
@@ -40,10 +41,6 @@ const LETTER_E = 0x65;
 const LETTER_P = 0x70;
 /** Numbers of so many digits are exact. */
 const DIGITS_MAX = 15;
-
-/** Of a digit's byte, its value; −1 of any other. */
-const NIBBLES = new Int8Array(256).fill(-1);
-for (let value = 0; value < 16; value++) NIBBLES[value.toString(16).charCodeAt(0)] = value;
 
 /** How much room packing a text of so many bytes may take. */
 export function packedBytesMax(textBytes: number): number {

@@ -479,4 +479,32 @@ describe("a filter between threads", () => {
       expect(decodeFilter(unpack(pack(encodeFilter(filter))) as FilterRow)).toEqual(filter);
     });
   }
+
+  test("has many ids and keys as one string, and other values one by one", () => {
+    for (const [count, isJoined] of [
+      [15, false],
+      [16, true],
+      [500, true],
+    ] as const) {
+      const values = Array.from({ length: count }, (_, i) => i.toString(16).padStart(64, "0"));
+      const filter = expectFilter({
+        ids: values,
+        authors: values,
+        "#e": values,
+        "#p": values,
+        "#t": values,
+      });
+      const row = encodeFilter(filter);
+      const hexes = isJoined ? values.join("") : values;
+      const tags = [...["e", "p"].map((letter) => [letter, hexes]), ["t", values]];
+      expect<unknown>(row.slice(0, 4)).toEqual([hexes, hexes, null, tags]);
+      const { ids, authors, tags: sent } = decodeFilter(JSON.parse(JSON.stringify(row)));
+      for (const list of [ids, authors, ...sent.map((condition) => condition.values)]) {
+        expect(list!.size).toBe(count);
+        expect([...list!]).toEqual(values);
+        expect(list!.has(values[count - 1]!)).toBe(true);
+        expect(list!.has("b".repeat(64))).toBe(false);
+      }
+    }
+  });
 });

@@ -1,7 +1,7 @@
 /** Exact lower-case hex: what is taken, what is not, and decoding into memory of any kind. */
 
 import { describe, expect, test } from "bun:test";
-import { decodeHexInto, isHex128, isHex64 } from "../../src/protocol/hex.ts";
+import { decodeHexInto, hexNumber, isHex128, isHex64 } from "../../src/protocol/hex.ts";
 import { testRandomly } from "../support/random.ts";
 
 const digits64 = "0123456789abcdef".repeat(4);
@@ -67,3 +67,17 @@ describe("decodeHexInto", () => {
     }
   });
 });
+
+testRandomly(
+  "a number in hex is what parseInt makes of it, from none to eight digits",
+  (random) => {
+    for (const hex of [digits64, "f".repeat(64), "0".repeat(64), random.hex(64), random.hex(64)]) {
+      for (let count = 0; count <= 8; count++) {
+        for (let from = 0; from + count <= hex.length; from++) {
+          const expected = count === 0 ? 0 : Number.parseInt(hex.slice(from, from + count), 16);
+          expect(hexNumber(hex, from, count)).toBe(expected);
+        }
+      }
+    }
+  },
+);

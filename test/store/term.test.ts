@@ -7,7 +7,9 @@ import {
   addressKey,
   ALL_KEY,
   authorKey,
+  authorKeys,
   authorKindKey,
+  authorKindKeys,
   deletedAddressKey,
   deletedIdKey,
   deletionTargets,
@@ -22,6 +24,7 @@ import {
   termRows,
 } from "../../src/store/term.ts";
 import { hllMark } from "../../src/store/hyperloglog.ts";
+import { HexSet } from "../../src/protocol/hex-set.ts";
 import { checkIndex } from "../support/check-index.ts";
 import { naiveOffset } from "../support/naive-hll.ts";
 import { TestStore } from "../support/test-store.ts";
@@ -57,6 +60,16 @@ describe("a key is for ever", () => {
   for (const [what, key, expected] of cases) {
     test(what, () => expect(key).toBe(expected));
   }
+
+  test("of each of many authors, however they are kept", () => {
+    const pubkeys = [HEX, ...Array.from({ length: 40 }, (_, i) => author(i))];
+    for (const values of [new Set(pubkeys), new HexSet(pubkeys.join(""))]) {
+      expect(authorKeys(values)).toEqual(pubkeys.map(authorKey));
+      expect(authorKindKeys(values, 30023)).toEqual(
+        pubkeys.map((pubkey) => authorKindKey(pubkey, 30023)),
+      );
+    }
+  });
 });
 
 test("the first 12 digits of an id are its order", () => {
